@@ -1,0 +1,115 @@
+"""``python -m devtools.chaos``: break things while messages go out, and see what comes of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from devtools.chaos.checks import Result
+from devtools.chaos.runs import fallback_run, fault_run, kill_run, redis_run
+from devtools.chaos.site import Plan
+from devtools.chaos.table import result_text
+from gongdian.logs import set_up_logs
+
+Run = Callable[[], Result]
+# With one worker a kill stops everything: B and E take too long there for a quick look.
+_SHORT_ON_BOTH = "AC"
+
+
+def main() -> int:
+    """Run everything; 1 when a promise was broken."""
+    options = _options()
+    set_up_logs("ERROR")
+    began = time.monotonic()
+    results = []
+    with ThreadPoolExecutor(options.lanes) as lanes:
+        for future in [lanes.submit(run) for run in _runs(options)]:
+            results.append(future.result())
+            print(result_text(results[-1]), end="\n\n", flush=True)
+    if options.json:
+        rows = [asdict(result) for result in results]
+        options.json.write_text(json.dumps(rows, ensure_ascii=False, indent=1), "utf-8")
+    failed = sum(bool(result.failures) for result in results)
+    print(f"took {time.monotonic() - began:.0f} s")
+    print(f"chaos: {len(results)} runs, {failed} failed")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m devtools.chaos", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="600 messages, 8 kills, 6 lanes")
+    parser.add_argument("--backend", choices=("sqlite", "mariadb", "both"), default="both")
+    parser.add_argument("--messages", type=int, help="messages of a kill run (5000)")
+    parser.add_argument("--kills", type=int, help="kills of a kill run (50)")
+    parser.add_argument("--only", default="ABCDE", help="letters of the runs, such as AE")
+    parser.add_argument("--lanes", type=int, help="runs at the same time (3)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments, victims and faults")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    usual = (600, 8, 6) if options.short else (5000, 50, 3)
+    options.messages = options.messages or usual[0]
+    options.kills = usual[1] if options.kills is None else options.kills
+    options.lanes = options.lanes or usual[2]
+    return options
+
+
+def _runs(options: argparse.Namespace) -> list[Run]:
+    """The longest first; runs of both backends side by side, in short not of each."""
+    backends = ("sqlite", "mariadb") if options.backend == "both" else (options.backend,)
+    few = max(180, options.messages // 5)
+    killed = partial(Plan, messages=options.messages, kills=options.kills, seed=options.seed)
+    broken = partial(Plan, messages=few, seed=options.seed)
+    # A killed worker keeps the receipts that it was reading for a minute: wait longer for them,
+    # with many kills for two such workers.
+    receipt_s = 70.0 if options.short else 150.0
+    half = 2 if options.short else 1
+    other_channels = partial(
+        Plan,
+        messages=options.messages // half,
+        kills=options.kills // half,
+        seed=options.seed,
+        with_fallback=True,
+        receipt_timeout_s=receipt_s,
+    )
+    plans: list[tuple[Callable[[Plan, str], Result], Plan]] = [
+        (fallback_run, other_channels("E kills with fallback on")),
+        (fault_run, broken("C faults of the platform")),
+        (kill_run, killed("A kills")),
+        (kill_run, killed("B kills, ids ignored", honours_id=False)),
+    ]
+    runs: list[Run] = [
+        partial(_guarded, run, plan, backend)
+        for run, plan in plans
+        for backend in backends
+        if plan.title[0] in options.only
+        and (not options.short or plan.title[0] in _SHORT_ON_BOTH or backend == backends[-1])
+    ]
+    if "mariadb" in backends and "D" in options.only:
+        if shutil.which("redis-server"):
+            plan = broken("D Redis gone for good", answer_s=0.1)
+            runs.append(partial(_guarded, redis_run, plan, "mariadb"))
+        else:
+            print("D Redis gone for good: left out, there is no redis-server here", flush=True)
+    return runs
+
+
+def _guarded(run: Callable[[Plan, str], Result], plan: Plan, backend: str) -> Result:
+    try:
+        return run(plan, backend)
+    except Exception as error:  # noqa: BLE001 - one broken run must not hide the others
+        traceback.print_exc()
+        failure = f"{type(error).__name__}: {error}"
+        return Result(plan.title, backend, 0, plan.honours_id, failures=[failure])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
