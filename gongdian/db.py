@@ -54,17 +54,22 @@ _RETRYABLE_MYSQL = (1205, 1213, 1020)  # lock wait time-out, deadlock, record ha
 
 
 class Database:
-    """One database; threads share it. ``patience_s`` bounds the wait for locks and answers."""
+    """One database; threads share it.
 
-    def __init__(self, url: str, *, patience_s: float = 10.0, pool_size: int = 20) -> None:
+    ``patience_s`` bounds the wait for locks, answers and a free connection; ``connections`` how
+    many of the server's connections are held at most (MariaDB, MySQL).
+    """
+
+    def __init__(self, url: str, *, patience_s: float = 10.0, connections: int = 20) -> None:
         try:
             self.url = make_url(url)
         except ArgumentError as error:
             raise ConfigError("E006", "the database address cannot be read") from error
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.patience_s = patience_s
+        self.connections = connections
         self._write_lock = threading.Lock()
-        self.engine = self._sqlite_engine() if self.is_sqlite else self._mysql_engine(pool_size)
+        self.engine = self._sqlite_engine() if self.is_sqlite else self._mysql_engine()
 
     def _sqlite_engine(self) -> Engine:
         engine = create_engine(
@@ -79,7 +84,7 @@ class Database:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
 
-    def _mysql_engine(self, pool_size: int) -> Engine:
+    def _mysql_engine(self) -> Engine:
         if self.url.get_backend_name() not in ("mysql", "mariadb"):
             raise ConfigError("E006", "the database must be SQLite, MariaDB or MySQL")
         seconds = max(1, round(self.patience_s))
@@ -93,8 +98,8 @@ class Database:
                 "init_command": f"SET SESSION innodb_lock_wait_timeout={seconds}, "
                 "time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
             },
-            pool_size=pool_size,
-            max_overflow=pool_size,
+            pool_size=self.connections,
+            max_overflow=0,
             pool_timeout=self.patience_s,
             hide_parameters=True,  # errors go to the log, and parameters hold personal data
             pool_recycle=1800,
@@ -102,7 +107,8 @@ class Database:
 
     def impatient(self, patience_s: float) -> Database:
         """The same database, through connections that give up sooner (callbacks)."""
-        other = Database(self.url.render_as_string(hide_password=False), patience_s=patience_s)
+        url = self.url.render_as_string(hide_password=False)
+        other = Database(url, patience_s=patience_s, connections=self.connections)
         other._write_lock = self._write_lock
         return other
 

@@ -112,6 +112,9 @@ class Settings:
     log_level: str = _setting("INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "日志级别")
     data_dir: str = _setting("var", _text, "数据目录（数据库文件、暂存、密钥）")
     database_url: str = _setting("", _text, "数据库地址；空 = 数据目录里的 SQLite", secret=True)
+    database_connections: int = _setting(
+        20, _count, "一个进程的一个连接池最多占用的数据库连接数（MariaDB）"
+    )
     allow_sqlite: bool = _setting(False, _flag, "正式环境允许使用 SQLite")
     redis_url: str = _setting("", _text, "Redis 地址；空 = 不使用", secret=True)
     public_url: str = _setting("http://127.0.0.1:8600", _url, "客户访问本系统的地址")
@@ -290,6 +293,7 @@ def check_settings(settings: Settings) -> list[tuple[str, str]]:
 
 
 _AT_LEAST_ONE = (
+    "database_connections",
     "web_workers",
     "web_threads",
     "send_rate_per_s",

@@ -126,7 +126,7 @@ def build_house(settings: Settings, clock: Clock | None = None) -> House:
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     install_keys(DataKeys(settings.data_key, settings.index_key, settings.previous_data_key))
     clock = clock or SystemClock()
-    database = Database(settings.database)
+    database = Database(settings.database, connections=settings.database_connections)
     front = RedisFront(settings.redis_url) if settings.redis_url else None
     rate: RateBudget = DatabaseRate(database)
     store: CredentialStore = DatabaseCredentialStore(database, clock)

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from gongdian.db import Database
+from gongdian.errors import UpstreamError
 from gongdian.migrations.upgrade import require_newest, upgrade_database
 from gongdian.settings import Settings, refuse_bad_settings
 from gongdian.wiring import build_house
@@ -22,6 +24,7 @@ from wechat_handlers.callbacks import build_gate
 log = logging.getLogger("gongdian.run")
 
 _STOP_S = 30.0
+_AGAIN_S = 1.0
 
 
 def migrate(settings: Settings, options: argparse.Namespace) -> int:
@@ -35,12 +38,28 @@ def migrate(settings: Settings, options: argparse.Namespace) -> int:
 
 def run_worker(settings: Settings, options: argparse.Namespace) -> int:
     """Work until SIGTERM or SIGINT, then finish what is in flight."""
-    house = build_house(settings)
-    require_newest(house.database)
     stop = _stop_on_signal()
-    Worker(house).run(stop)
+    house = build_house(settings)
+    if _await_database(house.database, stop):
+        Worker(house).run(stop)
     house.close()
     return 0
+
+
+def _await_database(database: Database, stop: threading.Event) -> bool:
+    """Wait for a database that is starting, too, or has no connection to give; False: stopped.
+
+    ConfigError at once when it answers and is not at the newest revision.
+    """
+    while not stop.is_set():
+        try:
+            require_newest(database)
+        except UpstreamError as error:
+            log.warning("database_awaited", extra={"detail": str(error)})
+            stop.wait(_AGAIN_S)
+        else:
+            return True
+    return False
 
 
 def run_web(settings: Settings, options: argparse.Namespace) -> int:

@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 _STOP_S = 30.0
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class Crew:
@@ -73,12 +75,13 @@ class Crew:
             ).returncode
 
     def tracebacks(self) -> list[str]:
-        """The last lines of tracebacks in the logs: nothing that is injected may cause one."""
+        """The ends of tracebacks in the logs: nothing that is injected may cause one."""
         found = []
         for path in sorted(self._folder.glob("*.log")):
-            for line in path.read_text("utf-8", "replace").splitlines():
-                if "Traceback (most recent call last)" in line:
-                    found.append(f"{path.stem}: {line[-300:]}")
+            lines = iter(path.read_text("utf-8", "replace").splitlines())
+            for line in lines:
+                if _TRACEBACK in line:
+                    found.append(f"{path.stem}: {_end_of_traceback(line, lines)[-300:]}")
         return found
 
     def stop(self) -> None:
@@ -91,3 +94,10 @@ class Crew:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _end_of_traceback(line: str, following: Iterator[str]) -> str:
+    """What was raised; a log line holds its traceback whole, a dying process prints lines."""
+    if not line.startswith(_TRACEBACK):
+        return line
+    return next((text for text in following if text and not text.startswith(" ")), line)

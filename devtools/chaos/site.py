@@ -281,8 +281,13 @@ def _people(plan: Plan, sandbox: Sandbox, house: House, dice: random.Random) -> 
 
 
 def _pace(plan: Plan, ground: Ground) -> dict[str, str]:
-    """How fast the house sends and how long it waits."""
+    """How fast the house sends and how long it waits, and what it may take of the server.
+
+    Five runs with MariaDB go on at the same time, and a server has 151 connections for all.
+    """
     settings = {
+        "DATABASE_CONNECTIONS": "5",
+        "WEB_THREADS": "5",
         "SEND_RATE_PER_S": str(plan.rate_per_s),
         "SEND_CONCURRENCY": str(max(2, plan.in_flight // ground.workers)),
         "SEND_TIMEOUT_S": str(plan.timeout_s),

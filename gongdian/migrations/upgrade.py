@@ -34,14 +34,14 @@ def newest_revision() -> str:
 
 def current_revision(database: Database) -> str | None:
     """The revision that the database stands at; None for an empty one."""
-    with database.engine.connect() as connection:
+    with database.read() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade_database(database: Database) -> str:
     """Run every missing migration; returns the revision then."""
     config = _config()
-    with _ONE_AT_A_TIME, database.engine.connect() as connection:
+    with _ONE_AT_A_TIME, database.read() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

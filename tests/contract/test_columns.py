@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,7 @@ from gongdian.columns import (
     RowId,
     UtcDateTime,
 )
-from gongdian.db import Database, change_one, insert_once
+from gongdian.db import Database, change_one, insert_once, is_ready
 from gongdian.errors import ConfigError, ConflictError, InputError, UpstreamError
 from gongdian.privacy import DataKeys, install_keys
 
@@ -193,6 +194,20 @@ def test_a_database_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(UpstreamError, match="database_unavailable"), closed.read():
         pass
     closed.close()
+
+
+@pytest.mark.mariadb
+def test_a_pool_takes_no_more_connections_than_it_is_given(empty_mariadb_url: str) -> None:
+    small = Database(empty_mariadb_url, patience_s=1, connections=2)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(small.read())
+        with pytest.raises(UpstreamError, match="no free connection"), small.read():
+            pass
+    with small.read() as session:
+        assert is_ready(session)
+    assert small.impatient(0.5).connections == 2
+    small.close()
 
 
 @pytest.mark.parametrize("url", ["postgresql://localhost/x", "not an address"])
