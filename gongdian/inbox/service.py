@@ -158,11 +158,15 @@ def finish_claimed(session: Session, claimed: Sequence[Claimed], now: datetime) 
 
 
 def postpone_claimed(session: Session, one: Claimed, detail: str, now: datetime) -> bool:
-    """Its handler failed: again later, at most six times; True when it is given up."""
+    """Its handler failed: again later, at most six times; True when it is given up.
+
+    What the database did take, though its answer to the commit was lost, stays done.
+    """
+    columns = callbacks.c
     is_over = one.attempts + 1 >= _MAX_ATTEMPTS
-    session.execute(
+    changed = session.execute(
         update(callbacks)
-        .where(callbacks.c.id == one.id, callbacks.c.fence == one.fence)
+        .where(columns.id == one.id, columns.state == NEW, columns.fence == one.fence)
         .values(
             state=FAILED if is_over else NEW,
             attempts=one.attempts + 1,
@@ -170,7 +174,7 @@ def postpone_claimed(session: Session, one: Claimed, detail: str, now: datetime)
             not_before=now + timedelta(seconds=10 * 2**one.attempts),
         )
     )
-    return is_over
+    return is_over and changed.rowcount == 1
 
 
 def count_callbacks(session: Session) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,20 @@ def test_a_failing_handler_is_tried_six_times(database: Database, clock: Movable
     assert over == [False] * 5 + [True]
     assert claim(database, clock.now()) == []
     assert counts(database) == {"failed": 1}
+
+
+@pytest.mark.parametrize("failures", [1, 6])
+def test_what_was_handled_is_not_handled_again_after_a_failure_that_was_none(
+    database: Database, clock: MovableClock, failures: int
+) -> None:
+    store(database, arrived(1, clock.now()))
+    [one] = claim(database, clock.now())
+    database.run(lambda s: finish_claimed(s, [one], clock.now()))
+    one = replace(one, attempts=failures - 1)
+    # The answer to the commit was lost: the worker takes it for a failure.
+    assert not database.run(lambda s: postpone_claimed(s, one, "boom", clock.now()))
+    assert counts(database) == {"done": 1}
+    assert claim(database, clock.move(timedelta(days=1))) == []
 
 
 def test_workers_at_once_share_the_callbacks(database: Database, clock: MovableClock) -> None:

@@ -39,21 +39,6 @@ HANDLED = "test:callback:handled"
 OUTAGE_S = 4.0
 
 
-@pytest.fixture
-def proxy(empty_mariadb_url: str) -> Iterator[TcpProxy]:
-    """In front of MariaDB."""
-    url = make_url(empty_mariadb_url)
-    with TcpProxy(url.host or "127.0.0.1", url.port or 3306).running() as running:
-        yield running
-
-
-@pytest.fixture
-def proxied_url(empty_mariadb_url: str, proxy: TcpProxy) -> str:
-    """The database through the proxy."""
-    url = make_url(empty_mariadb_url).set(host="127.0.0.1", port=proxy.port)
-    return url.render_as_string(hide_password=False)
-
-
 @pytest.fixture(autouse=True)
 def _counting_rules(add_rules: AddRules) -> None:
     """Handlers that leave one audit row for each time that they took effect."""

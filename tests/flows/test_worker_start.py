@@ -11,27 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from tests.tcp_proxy import TcpProxy
 
 ROOT = Path(__file__).parents[2]
 WAITS, STARTED = "database_awaited", "worker_started"
-
-
-@pytest.fixture
-def proxy(empty_mariadb_url: str) -> Iterator[TcpProxy]:
-    """In front of MariaDB."""
-    url = make_url(empty_mariadb_url)
-    with TcpProxy(url.host or "127.0.0.1", url.port or 3306).running() as running:
-        yield running
-
-
-@pytest.fixture
-def proxied_url(empty_mariadb_url: str, proxy: TcpProxy) -> str:
-    """The database through the proxy."""
-    url = make_url(empty_mariadb_url).set(host="127.0.0.1", port=proxy.port)
-    return url.render_as_string(hide_password=False)
 
 
 @contextmanager
