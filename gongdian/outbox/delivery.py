@@ -41,7 +41,7 @@ from gongdian.outbox.model import (
 )
 from gongdian.outbox.rates import RateBudget
 from gongdian.outbox.senders import Sender, ended_by
-from gongdian.outbox.settling import settle_attempts
+from gongdian.outbox.settling import not_yet_written, settle_attempts
 from gongdian.outbox.switches import standing_stops, stop_sending
 from gongdian.ports import RefusalAction
 
@@ -83,6 +83,7 @@ class Delivery:
         self._pool = ThreadPoolExecutor(parts.concurrency, thread_name_prefix="send")
         self._ended: queue.SimpleQueue[Attempt] = queue.SimpleQueue()
         self._unsettled: list[Attempt] = []
+        self._is_in_doubt = False
         self._in_flight = 0
         self._stops: dict[str, Stop] = {}
         self._halted = threading.Event()
@@ -213,6 +214,8 @@ class Delivery:
         try:
             report = self._parts.database.run(lambda session: self._settle_in(session, batch, now))
         except UpstreamError as error:
+            # It may have been written all the same: the answer to a commit can be lost.
+            self._is_in_doubt = True
             log.warning("settle_failed", extra={"detail": str(error), "count": len(batch)})
             time.sleep(0.2)
             return
@@ -220,6 +223,7 @@ class Delivery:
             # One attempt that cannot be written must not keep the others from being settled.
             log.exception("settle_crashed", extra={"count": len(batch)})
             report = self._settle_singly(batch, now)
+        self._is_in_doubt = False
         self._settled = time.monotonic()
         del self._unsettled[: len(batch)]
         if report.stops:
@@ -260,6 +264,10 @@ class Delivery:
 
     def _settle_in(self, session: Session, batch: list[Attempt], now: datetime) -> SettleReport:
         parts = self._parts
+        if self._is_in_doubt:
+            batch = not_yet_written(session, batch)
+            if not batch:
+                return SettleReport()
         report = settle_attempts(session, batch, parts.policy, now)
         for stop in report.stops:
             stop_sending(session, stop, "relay", now)

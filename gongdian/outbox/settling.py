@@ -60,6 +60,20 @@ def settle_attempts(
     return report
 
 
+def not_yet_written(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those that no row tells of; after a commit whose answer was lost, others are written."""
+    columns = message_attempts.c
+    query = select(columns.message_id, columns.worker, columns.started_at).where(
+        columns.message_id.in_([one.message.id for one in attempts])
+    )
+    written = {tuple(row) for row in session.execute(query)}
+    return [
+        one
+        for one in attempts
+        if (one.message.id, one.message.worker, one.started_at) not in written
+    ]
+
+
 def _attempt_row(one: Attempt) -> dict[str, Any]:
     return {
         "message_id": one.message.id,

@@ -13,11 +13,18 @@ from gongdian.accounts.queries import contact_by_id
 from gongdian.accounts.service import follow
 from gongdian.alarms import standing_alarms
 from gongdian.clock import MovableClock
-from gongdian.db import Database
+from gongdian.db import Database, Session
 from gongdian.errors import OutcomeUnknownError, UpstreamError
 from gongdian.outbox import delivery
 from gongdian.outbox.delivery import Delivery
-from gongdian.outbox.model import ALL_SENDING, CHANNEL_TEMPLATE, Stop, channel_stop, kind_stop
+from gongdian.outbox.model import (
+    ALL_SENDING,
+    CHANNEL_TEMPLATE,
+    SettleReport,
+    Stop,
+    channel_stop,
+    kind_stop,
+)
 from gongdian.outbox.queries import count_by_state
 from gongdian.outbox.switches import standing_stops, start_sending, stop_sending
 from gongdian.ports import Acceptance, TemplateSend
@@ -210,6 +217,29 @@ def test_a_settlement_that_the_database_cannot_take_is_tried_again(
         wait_until(relay, lambda: not failures)
         work(relay)
     assert (state_of(database, key), len(wechat.sent)) == ("accepted", 1)
+
+
+def test_a_settlement_whose_answer_was_lost_is_not_written_twice(
+    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [queue(database, clock.now(), f"one#{number}") for number in range(3)]
+    real, losses, batches = database.run, [1, 2], []
+
+    def forgetful(work: Callable[[Session], Any]) -> Any:
+        result = real(work)
+        if isinstance(result, SettleReport):
+            batches.append(result)
+            if losses:
+                losses.pop()
+                raise UpstreamError("database_unavailable", transient=False)
+        return result
+
+    monkeypatch.setattr(database, "run", forgetful)
+    with a_relay(database, ScriptedWechat(), clock, concurrency=1) as relay:
+        work(relay)
+    assert len(batches) > 2
+    assert counts(database) == {"accepted": 3}
+    assert [len(attempts_of(database, key)) for key in keys] == [1, 1, 1]
 
 
 def test_one_attempt_that_cannot_be_written_does_not_hold_up_the_others(
