@@ -286,8 +286,8 @@ def _pace(plan: Plan, ground: Ground) -> dict[str, str]:
     Five runs with MariaDB go on at the same time, and a server has 151 connections for all.
     """
     settings = {
-        "DATABASE_CONNECTIONS": "5",
-        "WEB_THREADS": "5",
+        "DATABASE_CONNECTIONS": "4",
+        "WEB_THREADS": "4",
         "SEND_RATE_PER_S": str(plan.rate_per_s),
         "SEND_CONCURRENCY": str(max(2, plan.in_flight // ground.workers)),
         "SEND_TIMEOUT_S": str(plan.timeout_s),
