@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,6 +31,17 @@ MARIADB = os.environ.get("GONGDIAN_TEST_MARIADB_URL", "mysql://root@127.0.0.1:33
 REDIS = os.environ.get("GONGDIAN_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 CHROMIUM = os.environ.get("GONGDIAN_TEST_CHROMIUM", "/usr/bin/chromium")
 NOTHING_SKIPPED = os.environ.get("GONGDIAN_TEST_NOTHING_SKIPPED") == "1"
+
+# The same examples in each run, however slow the machine: a failure is of the change at hand.
+# ``--hypothesis-seed=N`` with another profile, and ``devtools.fuzz``, look further.
+settings.register_profile(
+    "gongdian",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("gongdian")
 
 # 10:00 in China on a working day: outside the quiet hours.
 MORNING = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

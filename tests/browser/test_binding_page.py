@@ -64,6 +64,7 @@ class Watched:
         """Nothing went elsewhere, nothing complained, nothing sticks out."""
         assert self.strangers == []
         assert self.complaints == []
+        self.page.wait_for_load_state()
         assert self.page.evaluate(OVERFLOW) <= 0
 
 

@@ -67,8 +67,9 @@ class Window:
         expect(self.page.get_by_role("heading", level=1)).to_have_text("接收方式")
 
     def press(self, name: str) -> None:
-        """Press a button and wait for the page that follows."""
-        self.page.get_by_role("button", name=name, exact=True).click()
+        """Press a button and wait for the page that follows, with its styles."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name, exact=True).click()
         expect(self.page.get_by_role("status")).to_contain_text("已保存")
 
     def rows(self) -> list[str]:

@@ -212,7 +212,7 @@ def test_samples_are_read_alike(name):
     agree(parse_message(raw.encode(), False), peer_parse(raw), COMMON[name])
 
 
-@settings(deadline=None, database=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.data())
 def test_random_messages_are_decrypted_and_read_alike(data):
     name = data.draw(st.sampled_from(sorted(COMMON)))
@@ -229,7 +229,7 @@ def test_random_messages_are_decrypted_and_read_alike(data):
     agree(received.message, peer_parse(opened), COMMON[name])
 
 
-@settings(deadline=None, database=None, max_examples=100)
+@settings(max_examples=100)
 @given(TEXT)
 def test_each_opens_what_the_other_seals(text):
     raw = to_xml(SAMPLES["text"])

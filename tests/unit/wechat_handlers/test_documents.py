@@ -94,7 +94,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(deadline=None, database=None, max_examples=600)
+@settings(max_examples=600)
 @given(st.lists(FRAGMENTS, max_size=14))
 @example(["<a>", "<![CDATA[", "x", "]]>", "y", "]]>", "</a>"])
 @example(["<a>", "<![CDATA[", "</a>", "]]>", "</a>", "<a>", "</a>"])
