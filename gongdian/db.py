@@ -133,8 +133,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A reading transaction; what is written in it is rolled back."""
-        with self._translated(), self.engine.connect() as session:
+        with self.connect() as session:
             yield session
+
+    @contextmanager
+    def connect(self) -> Iterator[Session]:
+        """A connection whose user commits: for migrations."""
+        with self._translated(), self.engine.connect() as connection:
+            yield connection
 
     def run(self, work: Callable[[Session], T], *, tries: int = 4) -> T:
         """Run ``work`` in a writing transaction, again when another one was in the way."""

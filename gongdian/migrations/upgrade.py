@@ -41,7 +41,7 @@ def current_revision(database: Database) -> str | None:
 def upgrade_database(database: Database) -> str:
     """Run every missing migration; returns the revision then."""
     config = _config()
-    with _ONE_AT_A_TIME, database.read() as connection:
+    with _ONE_AT_A_TIME, database.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from devtools.chaos.checks import Result, check_attempts, check_channels, check_rows, check_screens
+from devtools.chaos.crew import Crew
 from devtools.chaos.evidence import Evidence
 from devtools.chaos.people import Person
 from devtools.chaos.site import URGENT, USUAL
@@ -367,3 +369,21 @@ def test_a_dead_number_leads_on_to_the_mailbox() -> None:
     assert channel_failures(not_mailed) == [
         "1 messages refused before, and nothing followed by mail: k"
     ]
+
+
+def test_a_traceback_in_a_log_is_found_by_what_was_raised(tmp_path: Path) -> None:
+    crew = Crew({}, tmp_path)
+    head = "Traceback (most recent call last)"
+    (tmp_path / "web.log").write_text("started\nstopped\n", "utf-8")
+    assert crew.tracebacks() == []
+
+    dying = f'{head}:\n  File "x.py", line 1, in work\n    give_up()\n\nValueError: too few\n'
+    (tmp_path / "worker-1.log").write_text(f"started\n{dying}bye\n", "utf-8")
+    logged = f'{{"event": "chore_crashed", "error": "{head}: KeyError: 7"}}\n'
+    (tmp_path / "worker-2.log").write_text(logged, "utf-8")
+    (tmp_path / "worker-3.log").write_text(f"{head}:\n", "utf-8")
+
+    first, second, cut_off = crew.tracebacks()
+    assert first == "worker-1: ValueError: too few"
+    assert second.endswith('KeyError: 7"}')
+    assert cut_off == f"worker-3: {head}:"
