@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from gongdian.privacy import seal, unseal
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
+_WORTH_PACKING = 600
 _MOST_YUAN = Decimal(10) ** 16  # in fen it still fits BIGINT
 
 
@@ -156,6 +158,27 @@ class EncryptedBytes(EncryptedText):
     def decode(self, plain: bytes) -> Any:
         """As they are."""
         return plain
+
+
+class PackedText(EncryptedText):
+    """Text encrypted at rest, packed before when that is worth it: histories repeat themselves.
+
+    The first byte of what is encrypted tells which.
+    """
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> bytes:
+        """To UTF-8, packed from some hundred bytes on; half a surrogate pair is kept as it is."""
+        plain = str(value).encode("utf-8", "surrogatepass")
+        if len(plain) < _WORTH_PACKING:
+            return b"t" + plain
+        return b"z" + zlib.compress(plain, 1)
+
+    def decode(self, plain: bytes) -> Any:
+        """The inverse of ``encode``."""
+        body = zlib.decompress(plain[1:]) if plain[:1] == b"z" else plain[1:]
+        return body.decode("utf-8", "surrogatepass")
 
 
 class EncryptedJson(EncryptedText):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gongdian import alarms, audit
+from gongdian import alarms, audit, workflow_tables
 from gongdian.accounts import tables as accounts_tables
 from gongdian.adapters import credentials_tables
 from gongdian.db import metadata
@@ -16,6 +16,7 @@ TABLE_MODULES = (
     credentials_tables,
     inbox_tables,
     outbox_tables,
+    workflow_tables,
 )
 
 __all__ = ["TABLE_MODULES", "metadata"]

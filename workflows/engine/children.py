@@ -1,0 +1,137 @@
+"""Nested executions (子流程): states:startExecution and its .sync forms, inside one database.
+
+Starting the child is part of the parent's save, and its end writes the parent's answer in its
+own: no child is started twice or forgotten. Output shapes are those of DescribeExecution in the
+Step Functions API reference, with capital first letters as the integration has them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import select, tuple_
+
+from gongdian.db import AnyRow, Session
+from gongdian.errors import ConflictError, GongdianError, InputError, NotFoundError
+from gongdian.workflow_tables import workflow_executions
+from workflows.engine.documents import Document, to_json
+from workflows.engine.home import Home, machine_of
+from workflows.engine.language.errors import TASK_FAILED
+from workflows.engine.orders import Answer, AnswerKind, Facts, Status, TaskOrder
+from workflows.engine.resources import Pattern
+from workflows.engine.run import Run
+from workflows.engine.signals import add_answer, wake
+from workflows.engine.starting import Start, start_execution
+
+_of = workflow_executions.c
+_SYNC = (Pattern.SYNC.value, Pattern.SYNC_2.value)
+_FAULTS = {
+    NotFoundError: ("StateMachineDoesNotExist", "State Machine Does Not Exist: '{machine}'"),
+    ConflictError: ("ExecutionAlreadyExists", "Execution Already Exists: '{execution}'"),
+}
+
+
+def start_child(session: Session, parent: Facts, order: TaskOrder, now_ms: int, home: Home) -> None:
+    """Start the child that a task orders, and answer the task as far as it is known now."""
+    wake(session, parent.id)
+    payload = order.payload.value if isinstance(order.payload.value, dict) else {}
+    machine = machine_of(order.name)
+    name = payload.get("Name") or str(uuid4())
+    try:
+        wanted = Start(machine, _input_text(payload), str(name), parent.id, order.serial)
+        started = start_execution(session, wanted, now_ms)
+    except GongdianError as error:
+        add_answer(session, parent.id, _refused(order, error, machine, str(name), home))
+        return
+    output: dict[str, Any] = {
+        "ExecutionArn": home.execution_arn(machine, started.name),
+        "SdkHttpMetadata": {"HttpStatusCode": 200},
+        "SdkResponseMetadata": {"RequestId": str(uuid4())},
+        "StartDate": started.started_ms,
+    }
+    done = order.pattern is Pattern.REQUEST
+    kind = AnswerKind.SUCCEEDED if done else AnswerKind.SUBMITTED
+    add_answer(session, parent.id, Answer(order.scope, order.serial, kind, Document(output)))
+
+
+def _input_text(payload: dict[str, Any]) -> str:
+    given = payload.get("Input")
+    if isinstance(given, str):
+        return given
+    return "{}" if given is None else to_json(given)
+
+
+def _refused(order: TaskOrder, error: GongdianError, machine: str, name: str, home: Home) -> Answer:
+    code, text = error.code, error.text
+    for kind, (known, words) in _FAULTS.items():
+        if isinstance(error, kind):
+            code = known
+            text = words.format(
+                machine=home.machine_arn(machine), execution=home.execution_arn(machine, name)
+            )
+    if isinstance(error, InputError):
+        code = error.code
+    cause = (
+        f"{text} (Service: AWSStepFunctions; Status Code: 400; Error Code: {code}; "
+        f"Request ID: {uuid4()}; Proxy: null)"
+    )
+    named = f"StepFunctions.{code}Exception"
+    return Answer(order.scope, order.serial, AnswerKind.FAILED, None, named, cause)
+
+
+def answer_of(task: AnyRow, row: AnyRow, run: Run, home: Home) -> Answer:
+    """What the end of a child means for its parent's task."""
+    about = _description(row, run, home)
+    if run.status is Status.SUCCEEDED and run.output is not None:
+        about["OutputDetails"] = {"Included": True}
+        if task.pattern == Pattern.SYNC_2.value:
+            about["Input"] = json.loads(about["Input"])
+            about["Output"] = run.output.value
+        else:
+            about["Output"] = run.output.text
+        ordered = Document(dict(sorted(about.items())))
+        return Answer(task.scope, task.serial, AnswerKind.SUCCEEDED, ordered)
+    if run.error is not None:
+        about["Error"] = run.error
+    if run.cause is not None:
+        about["Cause"] = run.cause
+    cause = to_json(dict(sorted(about.items())))
+    return Answer(task.scope, task.serial, AnswerKind.FAILED, None, TASK_FAILED, cause)
+
+
+def _description(row: AnyRow, run: Run, home: Home) -> dict[str, Any]:
+    return {
+        "ExecutionArn": run.facts.arn,
+        "Input": row.input,
+        "InputDetails": {"Included": True},
+        "Name": row.name,
+        "StartDate": run.facts.started,
+        "StateMachineArn": home.machine_arn(row.machine),
+        "Status": run.status.value,
+        "StopDate": run.now,
+    }
+
+
+def stop_children(session: Session, tasks: Sequence[tuple[int, int]]) -> None:
+    """Tell the running children of these tasks ``(execution id, serial)`` to stop."""
+    place = tuple_(_of.parent_id, _of.parent_task)
+    _stop(session, select(_of.id, _of.parent_id).where(place.in_(list(tasks))))
+
+
+def stop_children_of(session: Session, execution_ids: Sequence[int]) -> None:
+    """Tell every running child of these executions to stop."""
+    _stop(session, select(_of.id, _of.parent_id).where(_of.parent_id.in_(execution_ids)))
+
+
+def _stop(session: Session, found: Any) -> None:
+    running = session.execute(found.where(_of.status == Status.RUNNING.value)).all()
+    for child in running:
+        cause = (
+            "The Task state in AWS Step Functions execution which was managing this resource "
+            "was aborted"
+        )
+        wake(session, child.id)
+        add_answer(session, child.id, Answer(0, 0, AnswerKind.STOP, None, None, cause))

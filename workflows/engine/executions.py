@@ -1,0 +1,233 @@
+"""What may be done with executions (流程实例): look at, stop, redrive, prune; any process may.
+
+Functions take the caller's session and never commit. Names, conditions and errors are those of
+the Step Functions API reference; InvalidArn and the like are codes of our error classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from gongdian.db import AnyRow, Session
+from gongdian.errors import ConflictError, NotFoundError
+from gongdian.workflow_tables import (
+    workflow_answers,
+    workflow_executions,
+    workflow_history,
+    workflow_tasks,
+    workflow_timers,
+)
+from workflows.engine.home import Home, execution_of
+from workflows.engine.journal import MOST_EVENTS, read_chunks
+from workflows.engine.orders import Answer, AnswerKind, Status
+from workflows.engine.run import Surroundings
+from workflows.engine.store import Advanced, Claim, from_ms, load, save
+from workflows.engine.task_rows import Seat
+from workflows.engine.versions import CompiledVersions
+
+_of = workflow_executions.c
+_versions = CompiledVersions()
+REDRIVABLE_FOR = timedelta(days=14)
+_SAVER = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as DescribeExecution shows it; ``output`` and ``cause`` as text."""
+
+    arn: str
+    machine: str
+    name: str
+    version: int
+    status: Status
+    input: str | None
+    output: str | None
+    error: str | None
+    cause: str | None
+    started_at: datetime
+    stopped_at: datetime | None
+    redrives: int
+    events: int
+    is_pruned: bool
+
+
+def _find(session: Session, given: str, *, lock: bool = False) -> AnyRow:
+    machine, name = execution_of(given)
+    found = select(workflow_executions).where(_of.machine == machine, _of.name == name)
+    row = session.execute(found.with_for_update() if lock else found).one_or_none()
+    if row is None:
+        text = f"Execution Does Not Exist: '{given}'"
+        raise NotFoundError("ExecutionDoesNotExist", text)
+    return row
+
+
+def describe(session: Session, given: str, home: Home) -> Execution:
+    """One execution by ARN or ``machine:name``; NotFoundError ExecutionDoesNotExist."""
+    return _execution(_find(session, given), home)
+
+
+def _execution(row: AnyRow, home: Home) -> Execution:
+    return Execution(
+        home.execution_arn(row.machine, row.name),
+        row.machine,
+        row.name,
+        row.version_id,
+        Status(row.status),
+        row.input,
+        row.output,
+        row.error,
+        row.cause,
+        row.started_at,
+        row.stopped_at,
+        row.redrives,
+        row.last_event,
+        row.pruned_at is not None,
+    )
+
+
+def list_executions(
+    session: Session,
+    home: Home,
+    *,
+    machine: str | None = None,
+    status: Status | None = None,
+    before: int | None = None,
+    most: int = 100,
+) -> tuple[list[Execution], int | None]:
+    """Executions, the latest first, and where the next page begins (``before``) or None."""
+    found = select(workflow_executions).order_by(_of.id.desc()).limit(most + 1)
+    if machine is not None:
+        found = found.where(_of.machine == machine)
+    if status is not None:
+        found = found.where(_of.status == status.value)
+    if before is not None:
+        found = found.where(_of.id < before)
+    rows = session.execute(found).all()
+    following = rows[most - 1].id if len(rows) > most else None
+    return [_execution(row, home) for row in rows[:most]], following
+
+
+def history(
+    session: Session,
+    given: str,
+    *,
+    after: int = 0,
+    most: int = 1_000,
+    is_reversed: bool = False,
+) -> list[dict[str, Any]]:
+    """Events in the shape of GetExecutionHistory, ``timestamp`` in milliseconds.
+
+    ``after`` is the id of the last event that the caller has (reversed: of the first one; 0 is
+    the end). A pruned execution has none.
+    """
+    row = _find(session, given)
+    of = workflow_history.c
+    low, high = (after + 1, after + most) if not is_reversed else (1, row.last_event)
+    if is_reversed:
+        high = (after or row.last_event + 1) - 1
+        low = max(1, high - most + 1)
+    chunks = session.execute(
+        select(of.first_event, of.events)
+        .where(of.execution_id == row.id, of.last_event >= low, of.first_event <= high)
+        .order_by(of.first_event)
+    ).all()
+    events = read_chunks([(chunk.first_event, chunk.events) for chunk in chunks])
+    page = [event for event in events if low <= event["id"] <= high]
+    return page[::-1] if is_reversed else page
+
+
+def stop(
+    session: Session, given: str, home: Home, now_ms: int, *, error: str | None, cause: str | None
+) -> Execution:
+    """End an execution as ABORTED at once, whoever works on it; one that has ended stays so."""
+    row = _find(session, given, lock=True)
+    if row.status == Status.RUNNING.value:
+        halt = Answer(0, 0, AnswerKind.STOP, None, error, cause)
+        _take_over(session, row, home, now_ms, lambda run: run.apply(halt))
+    return describe(session, given, home)
+
+
+def _take_over(
+    session: Session, row: AnyRow, home: Home, now_ms: int, work: Callable[[Any], None]
+) -> None:
+    """Change an execution as a worker would: a worker that holds it is fenced off."""
+    epoch = row.epoch + 1
+    session.execute(update(workflow_executions).where(_of.id == row.id).values(epoch=epoch))
+    claimed = Claim(row, epoch, (), ())
+    machine = _versions.get(session, {row.version_id})[row.version_id]
+    run = load(claimed, machine, home, Surroundings(lambda: now_ms))
+    work(run)
+    save(session, [Advanced(claimed, run)], Seat(_SAVER, now_ms, 0, 0), home)
+
+
+def redrive(session: Session, given: str, home: Home, now_ms: int) -> Execution:
+    """Let a failed, aborted or timed-out execution go on from the states that had not succeeded.
+
+    ConflictError ExecutionNotRedrivable: it runs, succeeded, ended over 14 days ago, is pruned,
+    or its history is full.
+    """
+    row = _find(session, given, lock=True)
+    reason = _not_redrivable(row, from_ms(now_ms))
+    if reason:
+        raise ConflictError("ExecutionNotRedrivable", reason)
+    session.execute(
+        update(workflow_executions)
+        .where(_of.id == row.id)
+        .values(
+            status=Status.RUNNING.value,
+            redrives=row.redrives + 1,
+            stopped_at=None,
+            error=None,
+            cause=None,
+        )
+    )
+    fresh = _find(session, given)
+    _take_over(session, fresh, home, now_ms, lambda run: run.redrive())
+    return describe(session, given, home)
+
+
+def _not_redrivable(row: AnyRow, now: datetime) -> str:
+    if row.status in (Status.RUNNING.value, Status.SUCCEEDED.value):
+        return f"Execution is {row.status} and cannot be redriven"
+    if row.pruned_at is not None or now - row.stopped_at > REDRIVABLE_FOR:
+        return "Execution redrivable period exceeded"
+    if row.last_event >= MOST_EVENTS - 1:
+        return "Execution history event limit exceeded"
+    return ""
+
+
+def prune(session: Session, before: datetime, now: datetime, *, most: int = 500) -> int:
+    """Delete histories, inputs and outputs of executions that ended before an instant.
+
+    Their rows stay: names are unique for ever, and a list still shows how they ended.
+    """
+    ids = [
+        row.id
+        for row in session.execute(
+            select(_of.id)
+            .where(_of.stopped_at < before, _of.pruned_at.is_(None))
+            .order_by(_of.stopped_at)
+            .limit(most)
+        )
+    ]
+    if not ids:
+        return 0
+    for table in (workflow_history, workflow_timers, workflow_tasks, workflow_answers):
+        session.execute(delete(table).where(table.c.execution_id.in_(ids)))
+    session.execute(
+        update(workflow_executions)
+        .where(_of.id.in_(ids))
+        .values(pruned_at=now, input=None, output=None, cause=None, snapshot=None)
+    )
+    return len(ids)
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    """How many executions there are in each status (metrics)."""
+    found = select(_of.status, func.count()).group_by(_of.status)
+    return {row[0]: row[1] for row in session.execute(found).all()}
