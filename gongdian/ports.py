@@ -108,6 +108,29 @@ class WechatPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message that a reader has taken from a queue; ``receipt`` is needed to delete it."""
+
+    id: str
+    body: str
+    attributes: Mapping[str, str]
+    receipt: str
+
+
+class QueuePort(Protocol):
+    """Queues between systems (消息队列); names or addresses ``https://.../name``."""
+
+    def send(self, queue: str, body: str, *, key: str, attributes: Mapping[str, str]) -> str:
+        """Put a message on a queue once for each key; its id, the same when it was there."""
+
+    def receive(self, queue: str, *, most: int, hidden_for: timedelta) -> list[QueuedMessage]:
+        """Take messages; one that is not deleted in time is seen again."""
+
+    def delete(self, queue: str, receipt: str) -> None:
+        """A message is done with; a receipt that is too old deletes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A platform credential (access_token or jsapi_ticket) and when we stop using it."""
 

@@ -165,6 +165,12 @@ class Settings:
         (time(21, 30), time(8, 0)), _hours, "静默时段，紧急消息除外"
     )
     receipt_timeout_s: float = _setting(172_800.0, _seconds, "等待回执的时间")
+    # workflows
+    workflow_threads: int = _setting(8, _count, "一个后台进程同时执行的流程任务数")
+    workflow_task_lease_s: float = _setting(
+        60.0, _seconds, "领取一个流程任务后的占用时间，执行中自动续期"
+    )
+    workflow_kept_days: int = _setting(90, _count, "流程结束后保留经过和数据的天数；名称一直保留")
     # text messages and mail, when WeChat does not reach someone
     sms_access_key_id: str = _setting("", _text, "短信 AccessKey ID；空 = 不发短信")
     sms_access_key_secret: str = _setting("", _text, "短信 AccessKey Secret", secret=True)

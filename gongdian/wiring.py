@@ -14,6 +14,7 @@ from gongdian.adapters.alarm_channels import MailAlarms, MailServer, WebhookAlar
 from gongdian.adapters.credentials_db import DatabaseCredentialStore
 from gongdian.adapters.credentials_redis import RedisCredentialStore
 from gongdian.adapters.mail_smtp import MailHost, SmtpMail
+from gongdian.adapters.queue_local import LocalQueue
 from gongdian.adapters.redis_front import RedisAnswers, RedisFront, RedisRate
 from gongdian.adapters.sms_aliyun import AliyunAccount, AliyunSms
 from gongdian.adapters.wechat_api.calls import AccountCalls
@@ -31,7 +32,7 @@ from gongdian.outbox.model import CHANNEL_MAIL, CHANNEL_SMS, Attempt, SendingPol
 from gongdian.outbox.queueing import Composer, Outbox
 from gongdian.outbox.rates import DatabaseRate, RateBudget
 from gongdian.outbox.senders import MailSender, Sender, SmsSender, TemplateSender
-from gongdian.ports import CredentialStore, WechatAccount, WechatPort
+from gongdian.ports import CredentialStore, QueuePort, WechatAccount, WechatPort
 from gongdian.privacy import DataKeys, install_keys
 from gongdian.render.loader import ACCOUNTS, MESSAGES
 from gongdian.render.registry import Registry
@@ -91,6 +92,7 @@ class House:
     desk: WechatDesk
     miniprogram: MiniProgramPort | None
     rate: RateBudget
+    queue: QueuePort
     answers: AnswerCache
     redis: RedisFront | None
     alarm_channels: tuple[AlarmChannel, ...]
@@ -148,6 +150,7 @@ def build_house(settings: Settings, clock: Clock | None = None) -> House:
         desk=wechat.desk(),
         miniprogram=_miniprogram(settings, store, clock),
         rate=rate,
+        queue=LocalQueue(database, clock),
         answers=RedisAnswers(front) if front is not None else NoAnswers(),
         redis=front,
         alarm_channels=_alarm_channels(settings),

@@ -13,6 +13,7 @@ from server import (
     operation_commands,
     process_commands,
 )
+from server.workflow_arguments import add_workflow
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     _contacts(commands)
     _operations(commands)
     _account(commands)
+    add_workflow(commands)
     return parser
 
 

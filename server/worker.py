@@ -28,6 +28,10 @@ from server.metrics import count_attempt
 from server.web import spool_of
 from wechat_handlers.processing import handle_stored
 from wechat_handlers.rules import build_router
+from workflows.engine.executions import prune
+from workflows.engine.worker import EngineWorker, WorkerParts, WorkerSettings
+from workflows.shipped import publish_shipped
+from workflows.tasks import HouseTasks
 
 log = logging.getLogger("gongdian.worker")
 
@@ -54,8 +58,10 @@ class Worker:
             build_delivery(house, worker_name(), count_attempt, line) for line in house.lines
         ]
         self._router = build_router()
+        self._engine = EngineWorker(_engine_parts(house), worker_name())
         self._spool = spool_of(house)
         self._sealed_head = b""
+        self._has_published = False
         chores = (
             *(
                 Chore(f"send_{line.policy.channel}", relay.step, wake_s)
@@ -68,6 +74,8 @@ class Worker:
             Chore("seal", self._seal, 0.5),
             Chore("alarms", self._alarms, 5.0),
             Chore("prune", self._prune, 3600.0),
+            Chore("workflow_files", self._publish_workflows, 1.0),
+            Chore("prune_workflows", self._prune_workflows, 3600.0),
         )
         self._threads = [
             threading.Thread(target=self._repeat, args=(chore,), name=chore.name)
@@ -78,10 +86,12 @@ class Worker:
         """Start every chore."""
         for thread in self._threads:
             thread.start()
+        self._engine.start()
 
     def stop(self) -> None:
         """Finish what is in flight, then return."""
         self._stopping.set()
+        self._engine.stop()
         for thread in self._threads:
             thread.join()
         for relay in self._relays:
@@ -159,6 +169,31 @@ class Worker:
         house = self._house
         before = house.clock.now() - CALLBACKS_KEPT
         return house.database.run(lambda session: prune_callbacks(session, before)) > 0
+
+    def _publish_workflows(self) -> bool:
+        # Once a process: workers of two releases side by side must not take turns.
+        if not self._has_published:
+            house = self._house
+            for machine, number in publish_shipped(house.database, house.clock).items():
+                log.info("workflow_ready", extra={"machine": machine, "version": number})
+            self._has_published = True
+        return False
+
+    def _prune_workflows(self) -> bool:
+        house = self._house
+        now = house.clock.now()
+        before = now - timedelta(days=house.settings.workflow_kept_days)
+        return house.database.run(lambda session: prune(session, before, now)) > 0
+
+
+def _engine_parts(house: House) -> WorkerParts:
+    settings = WorkerSettings(
+        threads=house.settings.workflow_threads,
+        task_lease_s=house.settings.workflow_task_lease_s,
+    )
+    return WorkerParts(
+        house.database, house.clock, HouseTasks(house), house.queue, settings=settings
+    )
 
 
 def worker_name() -> str:

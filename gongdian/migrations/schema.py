@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gongdian import alarms, audit, workflow_tables
 from gongdian.accounts import tables as accounts_tables
-from gongdian.adapters import credentials_tables
+from gongdian.adapters import credentials_tables, queue_tables
 from gongdian.db import metadata
 from gongdian.inbox import tables as inbox_tables
 from gongdian.outbox import tables as outbox_tables
@@ -16,6 +16,7 @@ TABLE_MODULES = (
     credentials_tables,
     inbox_tables,
     outbox_tables,
+    queue_tables,
     workflow_tables,
 )
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 
 from gongdian.db import AnyRow, Session
 from gongdian.errors import ConflictError, GongdianError, InputError, NotFoundError
-from gongdian.workflow_tables import workflow_executions
+from gongdian.workflow_tables import workflow_executions, workflow_tasks
 from workflows.engine.documents import Document, to_json
 from workflows.engine.home import Home, machine_of
 from workflows.engine.language.errors import TASK_FAILED
@@ -115,23 +115,35 @@ def _description(row: AnyRow, run: Run, home: Home) -> dict[str, Any]:
     }
 
 
-def stop_children(session: Session, tasks: Sequence[tuple[int, int]]) -> None:
+def stop_children(session: Session, tasks: Sequence[tuple[int, int]], home: Home) -> None:
     """Tell the running children of these tasks ``(execution id, serial)`` to stop."""
     place = tuple_(_of.parent_id, _of.parent_task)
-    _stop(session, select(_of.id, _of.parent_id).where(place.in_(list(tasks))))
+    _stop(session, place.in_(list(tasks)), home)
 
 
-def stop_children_of(session: Session, execution_ids: Sequence[int]) -> None:
+def stop_children_of(session: Session, execution_ids: Sequence[int], home: Home) -> None:
     """Tell every running child of these executions to stop."""
-    _stop(session, select(_of.id, _of.parent_id).where(_of.parent_id.in_(execution_ids)))
+    _stop(session, _of.parent_id.in_(execution_ids), home)
 
 
-def _stop(session: Session, found: Any) -> None:
-    running = session.execute(found.where(_of.status == Status.RUNNING.value)).all()
-    for child in running:
+def _stop(session: Session, condition: ColumnElement[bool], home: Home) -> None:
+    parents = workflow_executions.alias("parents")
+    waited_for = workflow_tasks.c.pattern.in_(_SYNC)
+    found = (
+        select(_of.id, parents.c.machine, parents.c.name)
+        .join(parents, parents.c.id == _of.parent_id)
+        .join(
+            workflow_tasks,
+            (workflow_tasks.c.execution_id == _of.parent_id)
+            & (workflow_tasks.c.serial == _of.parent_task),
+        )
+        .where(condition, waited_for, _of.status == Status.RUNNING.value)
+    )
+    for child in session.execute(found).all():
+        arn = home.execution_arn(child.machine, child.name)
         cause = (
-            "The Task state in AWS Step Functions execution which was managing this resource "
-            "was aborted"
+            f"The Task state in AWS Step Functions execution [{arn}] which was managing this "
+            "resource was aborted"
         )
         wake(session, child.id)
         add_answer(session, child.id, Answer(0, 0, AnswerKind.STOP, None, None, cause))

@@ -21,12 +21,13 @@ from gongdian.workflow_tables import (
     workflow_history,
     workflow_tasks,
     workflow_timers,
+    workflow_versions,
 )
 from workflows.engine.home import Home, execution_of
 from workflows.engine.journal import MOST_EVENTS, read_chunks
 from workflows.engine.orders import Answer, AnswerKind, Status
 from workflows.engine.run import Surroundings
-from workflows.engine.store import Advanced, Claim, from_ms, load, save
+from workflows.engine.store import Claim, advanced, from_ms, load, save
 from workflows.engine.task_rows import Seat
 from workflows.engine.versions import CompiledVersions
 
@@ -56,10 +57,18 @@ class Execution:
     is_pruned: bool
 
 
+# The number of the version is shown, its row's id is not.
+_WITH_VERSION = select(workflow_executions, workflow_versions.c.number).join(
+    workflow_versions, workflow_versions.c.id == _of.version_id
+)
+
+
 def _find(session: Session, given: str, *, lock: bool = False) -> AnyRow:
     machine, name = execution_of(given)
-    found = select(workflow_executions).where(_of.machine == machine, _of.name == name)
-    row = session.execute(found.with_for_update() if lock else found).one_or_none()
+    which = (_of.machine == machine, _of.name == name)
+    if lock:
+        session.execute(select(_of.id).where(*which).with_for_update())
+    row = session.execute(_WITH_VERSION.where(*which)).one_or_none()
     if row is None:
         text = f"Execution Does Not Exist: '{given}'"
         raise NotFoundError("ExecutionDoesNotExist", text)
@@ -76,7 +85,7 @@ def _execution(row: AnyRow, home: Home) -> Execution:
         home.execution_arn(row.machine, row.name),
         row.machine,
         row.name,
-        row.version_id,
+        row.number,
         Status(row.status),
         row.input,
         row.output,
@@ -100,7 +109,7 @@ def list_executions(
     most: int = 100,
 ) -> tuple[list[Execution], int | None]:
     """Executions, the latest first, and where the next page begins (``before``) or None."""
-    found = select(workflow_executions).order_by(_of.id.desc()).limit(most + 1)
+    found = _WITH_VERSION.order_by(_of.id.desc()).limit(most + 1)
     if machine is not None:
         found = found.where(_of.machine == machine)
     if status is not None:
@@ -162,7 +171,7 @@ def _take_over(
     machine = _versions.get(session, {row.version_id})[row.version_id]
     run = load(claimed, machine, home, Surroundings(lambda: now_ms))
     work(run)
-    save(session, [Advanced(claimed, run)], Seat(_SAVER, now_ms, 0, 0), home)
+    save(session, [advanced(claimed, run)], Seat(_SAVER, now_ms, 0, 0), home)
 
 
 def redrive(session: Session, given: str, home: Home, now_ms: int) -> Execution:

@@ -52,16 +52,18 @@ _DETAILS = {
 class Journal:
     """The events that a batch adds after the ``last`` that is stored."""
 
-    __slots__ = ("entries", "first", "last")
+    __slots__ = ("entries", "first", "last", "size")
 
     def __init__(self, last: int) -> None:
         self.first = last + 1
         self.last = last
+        self.size = 0  # characters
         self.entries: list[str] = []
 
     def add(self, kind: str, at: int, previous: int, fields: str = "{}") -> int:
         """Append one event; ``fields`` is the text of a JSON object. The event's id."""
         self.entries.append(f'["{kind}",{at},{previous},{fields}]')
+        self.size += len(fields)
         self.last += 1
         return self.last
 

@@ -101,7 +101,14 @@ def _invoke(task: ClaimedTask, functions: Functions) -> Answer:
 
 
 def _event_of(payload: Any) -> Any:
-    return payload.get("Payload", {}) if isinstance(payload, dict) else {}
+    """The event in the parameters of lambda:invoke; a text that is JSON is sent as it is."""
+    event = payload.get("Payload") if isinstance(payload, dict) else None
+    if not isinstance(event, str):
+        return {} if event is None else event
+    try:
+        return read_json(event)
+    except (ValueError, RecursionError):
+        return event
 
 
 def _missing(task: ClaimedTask, name: str) -> Answer:

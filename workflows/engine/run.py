@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflows.engine import joins, retrying, simple_states, tasks_in_run
-from workflows.engine.documents import NULL, Document, joined, to_json
+from workflows.engine.documents import Document, joined, to_json
 from workflows.engine.journal import MOST_EVENTS, Journal
 from workflows.engine.language.environment import Environment
-from workflows.engine.language.errors import RUNTIME, TIMEOUT, StatesError
+from workflows.engine.language.errors import DATA_LIMIT_EXCEEDED, RUNTIME, TIMEOUT, StatesError
 from workflows.engine.language.paths import PathMissingError
 from workflows.engine.orders import (
     Answer,
@@ -35,6 +35,10 @@ from workflows.engine.scopes import Phase, Scope, scope_from_json, scope_to_json
 from workflows.engine.states import Machine, MapState, ParallelState, Resulting, State, TaskState
 
 # Evaluation errors say where they happened; other errors are quoted as they are.
+# Characters of history in one batch: a row of the database must hold it.
+LARGEST_BATCH = 2_000_000
+# Characters of a position: far above what the limits of a document allow to be of use.
+LARGEST_POSITION = 8_000_000
 _PLACED = "An error occurred while executing the state '{}' (entered at the event id #{}). {}"
 
 
@@ -117,19 +121,27 @@ class Run:
     def advance(self, most_events: int = 2_000) -> None:
         """Make transitions until all scopes wait, or about ``most_events`` are made."""
         limit = self.journal.last + most_events
-        while self.ready and self.journal.last < limit:
+        while self.ready and not self._is_full(limit):
             scope = self.scopes.get(self.ready.popleft())
             if scope is not None and scope.phase in (Phase.ENTER, Phase.RUN):
                 self._go(scope, limit)
-            if self.journal.last >= MOST_EVENTS - 1 and self.status is Status.RUNNING:
-                self._end_at_limit()
+        if self.journal.last >= MOST_EVENTS - (self.status is Status.RUNNING):
+            self._keep_to_limit()
 
-    def _end_at_limit(self) -> None:
-        """Event 25,000 is the failure (Step Functions service quotas)."""
+    def _is_full(self, limit: int) -> bool:
+        """Whether the batch is to be saved before more is done."""
+        return self.journal.last >= limit or self.journal.size >= LARGEST_BATCH
+
+    def _keep_to_limit(self) -> None:
+        """Event 25,000 is the end, or the failure (Step Functions service quotas)."""
+        is_open = self.status is Status.RUNNING
+        if not is_open and self.journal.last == MOST_EVENTS:
+            return
         excess = self.journal.last - (MOST_EVENTS - 1)
         if excess:
             del self.journal.entries[-excess:]
             self.journal.last -= excess
+        self.output = None
         cause = "The execution reached the maximum number of history events (25000)."
         self.fail_execution(RUNTIME, cause, self.journal.last)
 
@@ -143,7 +155,7 @@ class Run:
             self.work(scope, state, _WORK[state.kind])
             if scope.phase is not Phase.ENTER or self.status is not Status.RUNNING:
                 return
-            if self.journal.last >= limit:
+            if self._is_full(limit):
                 self.ready.appendleft(scope.id)
                 return
 
@@ -353,10 +365,16 @@ class Run:
 
     # -- storing ----------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """The position as JSON."""
+    def snapshot(self) -> str:
+        """The position as JSON text; an execution whose position is too large has failed."""
         scopes = [scope_to_json(scope) for scope in self.scopes.values()]
-        return {"counter": self._counter, "ready": list(self.ready), "scopes": scopes}
+        position = {"counter": self._counter, "ready": list(self.ready), "scopes": scopes}
+        text = to_json(position)
+        if len(text) <= LARGEST_POSITION or self.status is not Status.RUNNING:
+            return text
+        cause = "What the execution's branches hold together exceeds what can be stored."
+        self.fail_execution(DATA_LIMIT_EXCEEDED, cause, self.journal.last)
+        return ""
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take up a stored position."""
@@ -389,4 +407,3 @@ _WORK: Mapping[str, Callable[[Run, Scope, Any], None]] = {
     "Parallel": joins.run_parallel,
     "Map": joins.run_map,
 }
-__all__ = ["NULL", "Run", "Surroundings"]

@@ -18,7 +18,7 @@ def add_answer(session: Session, execution_id: int, answer: Answer) -> None:
             serial=answer.serial,
             kind=answer.kind.value,
             output=None if answer.output is None else answer.output.text,
-            error=None if answer.error is None else answer.error[:256],
+            error=stored_error(answer.error),
             cause=answer.cause,
             worker=answer.worker,
         )
@@ -39,3 +39,10 @@ def wake(session: Session, execution_id: int) -> None:
             wake_at_ms=case((of.leased_until_ms.is_(None), 0), else_=of.wake_at_ms),
         )
     )
+
+
+def stored_error(error: str | None) -> str | None:
+    """An error's name as its column takes it: 256 characters, no half surrogate pairs."""
+    if error is None:
+        return None
+    return error[:256].encode("utf-8", "replace").decode("utf-8")

@@ -24,10 +24,11 @@ from gongdian.workflow_tables import (
     workflow_timers,
 )
 from workflows.engine import task_rows
-from workflows.engine.documents import Document, read_json, to_json
+from workflows.engine.documents import Document, read_json
 from workflows.engine.home import Home
 from workflows.engine.orders import Answer, AnswerKind, Facts, Status, TimerFired, TimerKind
 from workflows.engine.run import Run, Surroundings
+from workflows.engine.signals import stored_error
 from workflows.engine.states import Machine
 
 _of = workflow_executions.c
@@ -46,10 +47,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A run that was advanced and is to be saved."""
+    """A run that was advanced and is to be saved, with its position as text."""
 
     claim: Claim
     run: Run
+    snapshot: str | None
+
+
+def advanced(claimed: Claim, run: Run) -> Advanced:
+    """What is to be saved of a run; of one that has succeeded no position is kept."""
+    snapshot = None if run.status is Status.SUCCEEDED else run.snapshot()
+    return Advanced(claimed, run, snapshot or None)
 
 
 @dataclass(slots=True)
@@ -196,7 +204,7 @@ def save(session: Session, advanced: Sequence[Advanced], seat: task_rows.Seat, h
     _append_history(session, held, saved)
     ended = [run.facts.id for one in held if (run := one.run).status is not Status.RUNNING]
     _forget_signals(session, held, ended)
-    task_rows.close_tasks(session, [(one.run.facts.id, one.run) for one in held], ended)
+    task_rows.close_tasks(session, [(one.run.facts.id, one.run) for one in held], ended, home)
     saved.mine = task_rows.insert_tasks(session, [one.run for one in held], seat, home)
     _insert_timers(session, held)
     _update(session, held, seat.now_ms)
@@ -332,15 +340,14 @@ def _values(
     if is_open:
         is_ready = bool(run.ready) or signals[number] != one.claim.row.signals
         wake = AT_ONCE if is_ready else due.get(number)
-    keeps_position = run.status is not Status.SUCCEEDED
     return {
         "b_id": number,
         "b_epoch": one.claim.epoch,
         "n_status": run.status.value,
         "n_output": None if run.output is None else run.output.text,
-        "n_error": None if run.error is None else run.error[:256],
+        "n_error": stored_error(run.error),
         "n_cause": run.cause,
-        "n_snapshot": to_json(run.snapshot()) if keeps_position else None,
+        "n_snapshot": one.snapshot,
         "n_last_event": run.journal.last,
         "n_wake": wake,
         "n_stopped": None if is_open else stopped,

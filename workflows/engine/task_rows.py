@@ -206,7 +206,9 @@ def record_result(session: Session, task: ClaimedTask, answer: Answer) -> bool:
     return True
 
 
-def close_tasks(session: Session, runs: Sequence[tuple[int, Run]], ended: Sequence[int]) -> None:
+def close_tasks(
+    session: Session, runs: Sequence[tuple[int, Run]], ended: Sequence[int], home: Home
+) -> None:
     """Tasks whose answer is known or no longer wanted; their child executions are stopped."""
     closed = [
         {"b_id": number, "b_serial": serial}
@@ -215,7 +217,7 @@ def close_tasks(session: Session, runs: Sequence[tuple[int, Run]], ended: Sequen
     ]
     by_key = (_of.execution_id == bindparam("b_id"), _of.serial == bindparam("b_serial"))
     if closed:
-        children.stop_children(session, [(one["b_id"], one["b_serial"]) for one in closed])
+        children.stop_children(session, [(one["b_id"], one["b_serial"]) for one in closed], home)
         session.execute(delete(workflow_tasks).where(*by_key, _of.token_hash.is_(None)), closed)
         session.execute(
             update(workflow_tasks)
@@ -224,12 +226,12 @@ def close_tasks(session: Session, runs: Sequence[tuple[int, Run]], ended: Sequen
             closed,
         )
     if ended:
-        close_all(session, ended)
+        close_all(session, ended, home)
 
 
-def close_all(session: Session, execution_ids: Sequence[int]) -> None:
+def close_all(session: Session, execution_ids: Sequence[int], home: Home) -> None:
     """Every task of executions that have ended."""
-    children.stop_children_of(session, execution_ids)
+    children.stop_children_of(session, execution_ids, home)
     of_these = _of.execution_id.in_(execution_ids)
     session.execute(delete(workflow_tasks).where(of_these, _of.token_hash.is_(None)))
     session.execute(

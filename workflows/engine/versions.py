@@ -60,11 +60,11 @@ def publish(
 ) -> Version:
     """Make a definition the machine's newest version; the newest again changes nothing."""
     checked_name(machine)
-    load_definition(text, kind)
     digest = hashlib.sha256(f"{kind}\x00{text}".encode()).digest()
     newest = _newest(session, machine)
     if newest is not None and newest.digest == digest:
         return _version(newest)
+    load_definition(text, kind)
     values = {
         "machine": machine,
         "number": newest.number + 1 if newest is not None else 1,

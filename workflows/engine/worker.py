@@ -14,8 +14,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 
+from gongdian.alarms import raise_alarm
 from gongdian.clock import Clock
 from gongdian.db import Database, Session
 from gongdian.errors import GongdianError
@@ -89,6 +91,7 @@ class EngineWorker:
         self._advanced: list[Advanced] = []
         self._results: SimpleQueue[tuple[ClaimedTask, Answer]] = SimpleQueue()
         self._unsaved: list[tuple[ClaimedTask, Answer]] = []
+        self._crashed: list[str] = []
         self._running = 0
         self._renewed = time.monotonic()
         self._nudge = threading.Event()
@@ -126,6 +129,10 @@ class EngineWorker:
         if self._thread is not None:
             self._thread.join()
 
+    def close(self) -> None:
+        """Finish and save without a thread: for who turns by hand."""
+        self._wind_up()
+
     def nudge(self) -> None:
         """Something was started in this process: look now."""
         self._nudge.set()
@@ -159,18 +166,51 @@ class EngineWorker:
         """Save, claim, advance; False when there was nothing to do."""
         self._collect()
         must_renew = self._must_renew()
-        has_news = bool(self._advanced or self._unsaved or must_renew)
+        has_news = bool(self._advanced or self._unsaved or self._crashed or must_renew)
         if not has_news and not self._is_due():
             return False
-        turn = self._parts.database.run(lambda session: self._write(session, must_renew))
+        turn = self._written(must_renew)
         if must_renew:
             self._renewed = time.monotonic()
         self._count(turn.saved)
-        self._advanced, self._unsaved = [], []
+        self._advanced, self._unsaved, self._crashed = [], [], []
         for task in (*turn.saved.mine, *turn.tasks):
             self._submit(task)
         self._advance(turn.claims, turn.machines)
         return bool(turn.claims or turn.tasks or turn.saved.stored or turn.saved.mine)
+
+    def _written(self, must_renew: bool) -> _Turn:
+        database = self._parts.database
+        try:
+            return database.run(lambda session: self._write(session, must_renew))
+        except GongdianError:
+            raise  # the database is away, or somebody was in the way: the same again later
+        except Exception:
+            if len(self._advanced) + len(self._unsaved) == 0:
+                raise
+            self._write_apart()
+            return database.run(lambda session: self._write(session, must_renew))
+
+    def _write_apart(self) -> None:
+        """Find what the database does not take, so that it holds up nobody else."""
+        advanced, results = self._advanced, self._unsaved
+        self._advanced, self._unsaved = [], []
+        database = self._parts.database
+        for one in advanced:
+            try:
+                database.run(partial(self._save_one, one=one))
+            except Exception:
+                log.exception("execution_not_stored", extra={"execution": one.claim.row.name})
+                self._give_up(one.claim)
+        for task, answer in results:
+            try:
+                database.run(partial(task_rows.record_result, task=task, answer=answer))
+            except Exception:
+                log.exception("answer_not_stored", extra={"key": task.key})
+
+    def _save_one(self, session: Session, one: Advanced) -> None:
+        # No room: the tasks that it orders are left to whoever comes first.
+        store.save(session, [one], self._seat(0), self._parts.home)
 
     def _collect(self) -> None:
         while True:
@@ -194,6 +234,9 @@ class EngineWorker:
 
     def _write(self, session: Session, must_renew: bool) -> _Turn:
         seat = self._seat(self._room())
+        for name in self._crashed:
+            text = f"流程实例 {name} 无法继续，请查看后台日志 execution_crashed"
+            raise_alarm(session, "workflow_crashed", text, self._parts.clock.now())
         self._record(session)
         saved = store.save(session, self._advanced, seat, self._parts.home)
         if must_renew:
@@ -220,11 +263,15 @@ class EngineWorker:
                 for signal in claim.signals:
                     run.apply(signal)
                 run.advance(self._settings.events_at_once)
+                self._advanced.append(store.advanced(claim, run))
             except Exception:
-                # A fault of ours in one execution must not hold up the others; its lease ends.
+                # A fault of ours in one execution must not hold up the others.
                 log.exception("execution_crashed", extra={"execution": claim.row.name})
-                continue
-            self._advanced.append(Advanced(claim, run))
+                self._give_up(claim)
+
+    def _give_up(self, claim: Claim) -> None:
+        """Leave an execution alone until its lease ends, and say so."""
+        self._crashed.append(f"{claim.row.machine}:{claim.row.name}")
 
     # -- tasks ------------------------------------------------------------------------------
 

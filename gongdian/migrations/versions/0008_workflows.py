@@ -1,6 +1,8 @@
-"""The workflow engine: versions, executions, history, timers, tasks, answers."""
+"""The workflow engine and the local queue."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +17,7 @@ depends_on = None
 
 Sealed = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 Definition = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-INNODB = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 
 
 def upgrade() -> None:
@@ -54,6 +56,7 @@ def upgrade() -> None:
         **INNODB,
     )
     _tasks()
+    _queue()
 
 
 def _executions() -> None:
@@ -138,7 +141,26 @@ def _tasks() -> None:
     op.create_index(op.f("ix_workflow_answers_execution_id"), "workflow_answers", ["execution_id"])
 
 
+def _queue() -> None:
+    op.create_table(
+        "queue_messages",
+        sa.Column("id", RowId, autoincrement=True, nullable=False),
+        sa.Column("queue", KeyText(length=80), nullable=False),
+        sa.Column("key", KeyText(length=300), nullable=False),
+        sa.Column("body", Sealed, nullable=True),
+        sa.Column("attributes", Sealed, nullable=True),
+        sa.Column("sent_at", UtcDateTime(), nullable=False),
+        sa.Column("visible_at", UtcDateTime(), nullable=True),
+        sa.Column("receives", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_queue_messages")),
+        sa.UniqueConstraint("queue", "key", name=op.f("uq_queue_messages_queue_key")),
+        **INNODB,
+    )
+    op.create_index("ix_queue_messages_visible", "queue_messages", ["queue", "visible_at"])
+
+
 def downgrade() -> None:
     """Take them away again."""
+    op.drop_table("queue_messages")
     for name in ("answers", "tasks", "timers", "history", "executions", "versions"):
         op.drop_table(f"workflow_{name}")
