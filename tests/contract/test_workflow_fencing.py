@@ -54,6 +54,47 @@ def test_a_worker_that_was_overtaken_writes_nothing(crew: Crew) -> None:
     assert whole(crew, started)
 
 
+def test_an_overtaken_worker_does_not_disturb_what_still_runs(crew: Crew) -> None:
+    wait = {"Type": "Wait", "Seconds": 900, "End": True}
+    crew.publish("wait", machine(A={"Type": "Pass", "Next": "B"}, B=wait))
+    started = crew.start("wait")
+    slow, fast = crew.worker("slow"), crew.worker("fast")
+    slow.turn()
+    crew.clock.move(timedelta(seconds=QUICK.lease_s))
+    crew.settle(fast)
+    crew.settle(slow)
+    assert slow.counts.fenced == 1
+    with crew.database.read() as session:
+        assert standing_alarms(session) == []
+    assert crew.until(started, fast).status is Status.SUCCEEDED
+    assert whole(crew, started)
+
+
+def test_a_stale_result_does_not_end_the_task_that_another_works_on(
+    database: Database, clock: MovableClock
+) -> None:
+    first, second = Held(lambda event: "stale"), Held(lambda event: "right")
+    slow, fast = Crew(database, clock, {"work": first}), Crew(database, clock, {"work": second})
+    slow.publish("task", machine(A=invoke("work")))
+    started = slow.start("task")
+    paused, other = slow.worker("paused"), fast.worker("other")
+    paused.turn()
+    paused.turn()
+    assert first.entered.wait(5)
+    clock.move(timedelta(seconds=QUICK.task_lease_s))
+    other.turn()
+    assert second.entered.wait(5)
+    first.let_go.set()
+    slow.settle(paused)
+    assert slow.look(started).status is Status.RUNNING
+    second.let_go.set()
+    fast.settle(other)
+    assert fast.look(started).output == '"right"'
+    assert first.calls == second.calls
+    slow.close()
+    fast.close()
+
+
 def test_a_dead_worker_s_execution_goes_on_where_it_was_saved(crew: Crew) -> None:
     crew.publish("task", machine(A=invoke("echo", Next="B"), B=invoke("echo")))
     started = crew.start("task", {"n": 1})
