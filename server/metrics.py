@@ -23,6 +23,7 @@ from gongdian.outbox.queries import count_by_state, count_intents, oldest_due
 from gongdian.outbox.switches import standing_stops
 from gongdian.outbox.tables import daily_budgets
 from gongdian.wiring import House
+from workflows.engine.executions import count_by_status as count_executions
 
 SENDS = Counter("gongdian_sends", "Send attempts", ["channel", "outcome", "errcode"])
 
@@ -50,6 +51,7 @@ class _DatabaseCollector(Collector):
                     _by_state("gongdian_messages", count_by_state(session)),
                     _by_state("gongdian_callbacks_stored", count_callbacks(session)),
                     _by_state("gongdian_intents", count_intents(session)),
+                    _by_state("gongdian_workflow_executions", count_executions(session)),
                     _single(
                         "gongdian_oldest_due_seconds",
                         oldest_due(session, self._house.outbox.policy, now),

@@ -56,7 +56,9 @@ def _changed(house: House, by: str, what: str, subject: str, work: Callable[[Ses
     def both(session: Session) -> T:
         done = work(session)
         at = house.clock.now()
-        record_audit(session, at, by or getpass.getuser(), f"workflow:execution:{what}", subject, {})
+        record_audit(
+            session, at, by or getpass.getuser(), f"workflow:execution:{what}", subject, {}
+        )
         return done
 
     return house.database.run(both)

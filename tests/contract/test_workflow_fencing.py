@@ -318,6 +318,27 @@ def test_what_the_database_refuses_is_found_and_the_rest_is_saved(crew: Crew) ->
     assert crew.look(bad).status is Status.RUNNING
 
 
+def test_operators_hear_of_what_failed_and_not_of_what_was_stopped(crew: Crew) -> None:
+    crew.publish("broken", machine(A={"Type": "Fail", "Error": "No"}))
+    crew.publish("chain", CHAIN)
+    worker = crew.worker()
+    crew.until(crew.start("chain"), worker)
+    stopped = crew.start("broken")
+    crew.database.run(
+        lambda session: executions.stop(
+            session, f"broken:{stopped.name}", HOME, crew.now_ms(), error="x", cause=None
+        )
+    )
+    with crew.database.read() as session:
+        assert standing_alarms(session) == []
+    failed = crew.start("broken")
+    crew.until(failed, worker)
+    with crew.database.read() as session:
+        (alarm,) = standing_alarms(session)
+    assert alarm.key == "workflow_failed:broken"
+    assert failed.name in alarm.text
+
+
 def test_the_clock_may_jump(crew: Crew) -> None:
     crew.publish(
         "wait", machine(A={"Type": "Wait", "Seconds": 3600, "Next": "B"}, B=invoke("echo"))
