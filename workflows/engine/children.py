@@ -117,13 +117,15 @@ def _description(row: AnyRow, run: Run, home: Home) -> dict[str, Any]:
 
 def stop_children(session: Session, tasks: Sequence[tuple[int, int]], home: Home) -> None:
     """Tell the running children of these tasks ``(execution id, serial)`` to stop."""
-    place = tuple_(_of.parent_id, _of.parent_task)
-    _stop(session, place.in_(list(tasks)), home)
+    if tasks:
+        place = tuple_(_of.parent_id, _of.parent_task)
+        _stop(session, place.in_(list(tasks)), home)
 
 
 def stop_children_of(session: Session, execution_ids: Sequence[int], home: Home) -> None:
     """Tell every running child of these executions to stop."""
-    _stop(session, _of.parent_id.in_(execution_ids), home)
+    if execution_ids:
+        _stop(session, _of.parent_id.in_(execution_ids), home)
 
 
 def _stop(session: Session, condition: ColumnElement[bool], home: Home) -> None:

@@ -14,7 +14,7 @@ from workflows.engine.language.errors import DefinitionError
 from workflows.engine.language.expressions import compile_expression
 from workflows.engine.language.reference_paths import ReferencePath, parse_reference_path
 from workflows.engine.language.templates import compile_template
-from workflows.engine.resources import parse_resource
+from workflows.engine.resources import Pattern, Service, parse_resource
 from workflows.engine.states import (
     Catcher,
     Chart,
@@ -35,17 +35,27 @@ from workflows.engine.states import (
 )
 
 _Fields = Mapping[str, Any]
+# Levels of Parallel and Map inside each other: a choice of ours, so that none is too deep to run.
+_DEEPEST = 40
 
 
 def compile_machine(document: _Fields) -> Machine:
     """Compile a checked definition; DefinitionError names the place of what cannot be."""
     compiler = _Compiler()
     compiler.chart(document)
+    charts = tuple(chart for chart in compiler.charts if chart is not None)
     return Machine(
-        tuple(chart for chart in compiler.charts if chart is not None),
+        charts,
         document.get("TimeoutSeconds"),
         str(document.get("Comment", "")),
+        any(_waits_for_child(state) for chart in charts for state in chart.states.values()),
     )
+
+
+def _waits_for_child(state: State) -> bool:
+    if not isinstance(state, TaskState) or state.resource.service is not Service.CHILD:
+        return False
+    return state.resource.pattern is not Pattern.REQUEST
 
 
 class _Compiler:
@@ -53,17 +63,22 @@ class _Compiler:
 
     def __init__(self) -> None:
         self.charts: list[Chart | None] = []
+        self._depth = 0
 
     def chart(self, document: _Fields) -> int:
         """Compile one ``States`` map with all that is inside it; its index."""
+        if self._depth > _DEEPEST:
+            raise DefinitionError(f"Parallel and Map states are nested over {_DEEPEST} levels")
         index = len(self.charts)
         self.charts.append(None)
+        self._depth += 1
         states = {}
         for name, fields in document["States"].items():
             try:
                 states[name] = self._state(name, fields)
             except DefinitionError as error:
                 raise error.at(f"/States/{name}") from None
+        self._depth -= 1
         self.charts[index] = Chart(document["StartAt"], states)
         return index
 

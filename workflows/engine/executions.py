@@ -27,12 +27,12 @@ from workflows.engine.home import Home, execution_of
 from workflows.engine.journal import MOST_EVENTS, read_chunks
 from workflows.engine.orders import Answer, AnswerKind, Status
 from workflows.engine.run import Surroundings
-from workflows.engine.store import Claim, advanced, from_ms, load, save
+from workflows.engine.saving import advanced, save
+from workflows.engine.store import Claim, from_ms, load
 from workflows.engine.task_rows import Seat
 from workflows.engine.versions import CompiledVersions
 
 _of = workflow_executions.c
-_versions = CompiledVersions()
 REDRIVABLE_FOR = timedelta(days=14)
 _SAVER = "console"
 
@@ -168,7 +168,7 @@ def _take_over(
     epoch = row.epoch + 1
     session.execute(update(workflow_executions).where(_of.id == row.id).values(epoch=epoch))
     claimed = Claim(row, epoch, (), ())
-    machine = _versions.get(session, {row.version_id})[row.version_id]
+    machine = CompiledVersions().get(session, {row.version_id})[row.version_id]
     run = load(claimed, machine, home, Surroundings(lambda: now_ms))
     work(run)
     save(session, [advanced(claimed, run)], Seat(_SAVER, now_ms, 0, 0), home)

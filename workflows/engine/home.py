@@ -12,7 +12,7 @@ from gongdian.errors import InputError
 
 # Characters that no name of a machine or execution may have (StartExecution, API reference).
 _FORBIDDEN = re.compile(
-    r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
+    r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U0010ffff]"
 )
 LONGEST_NAME = 80
 

@@ -6,13 +6,18 @@ ended: "done" children are gone, the others are failed or aborted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import TYPE_CHECKING
 
+from workflows.engine import map_settings
 from workflows.engine.documents import Document, joined, to_json
+from workflows.engine.journal import error_fields
 from workflows.engine.language.errors import RUNTIME, StatesError
 from workflows.engine.language.paths import PathMissingError
+from workflows.engine.leaving import leave_with_result
 from workflows.engine.scopes import Join, Phase, Scope
-from workflows.engine.states import Evaluates, MapState, ParallelState, TaskState, WaitState
+from workflows.engine.seeing import effective_input, environment
+from workflows.engine.states import MapState, ParallelState, TaskState, WaitState
 
 if TYPE_CHECKING:
     from workflows.engine.run import Run
@@ -22,10 +27,12 @@ _EXCEEDED = "States.ExceedToleratedFailureThreshold"
 
 def run_parallel(run: Run, scope: Scope, state: ParallelState) -> None:
     """Start every branch."""
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     if state.parameters is not None:
-        value = state.parameters.render(run.environment(scope, value))
-    input = scope.input if value is scope.input.value else Document(value)
+        value = state.parameters.render(environment(run, scope, value))
+    input = scope.input
+    if value is not scope.input.value:
+        input = Document(value).within_limit(state.name)
     run.event(scope, "ParallelStateStarted")
     scope.join = Join([None] * len(state.branches), None, 0)
     scope.phase = Phase.JOIN
@@ -36,62 +43,18 @@ def run_parallel(run: Run, scope: Scope, state: ParallelState) -> None:
 
 def run_map(run: Run, scope: Scope, state: MapState) -> None:
     """Start as many iterations as may run at once."""
-    value = run.effective_input(scope, state)
-    environment = run.environment(scope, value)
-    items = state.items_path.evaluate(environment) if state.items_path else value
-    if not isinstance(items, list):
-        raise StatesError(
-            RUNTIME,
-            f'Reference path "{state.items_path.text if state.items_path else "$"}" must point '
-            f"to array.",
-        )
-    concurrency = _number(state.concurrency, environment, "MaxConcurrency")
+    seen = environment(run, scope, effective_input(run, scope, state))
+    items = map_settings.items(state, seen)
+    concurrency = map_settings.concurrency(state, seen)
     run.event(scope, "MapStateStarted", f'{{"length":{len(items)}}}')
-    scope.join = Join([None] * len(items), items, int(concurrency))
+    scope.join = Join([None] * len(items), items, concurrency)
     scope.phase = Phase.JOIN
     if state.is_distributed:
-        scope.join.tolerated = _tolerated(state, environment, len(items))
+        scope.join.tolerated = map_settings.tolerated(state, seen, len(items))
         arn = f"{run.facts.machine_arn.replace(':stateMachine:', ':mapRun:')}/{state.name}"
         fields = joined({"mapRunArn": to_json(f"{arn}:{run.facts.name}:{scope.entry}")})
         run.event(scope, "MapRunStarted", fields)
     fill(run, scope, state)
-
-
-def _number(given: float | Evaluates, environment: Any, name: str) -> float:
-    """A number that is fixed or read by a path; not negative."""
-    if isinstance(given, int | float):
-        return given
-    try:
-        found = given.evaluate(environment)
-    except PathMissingError:
-        text = f"The {name}Path parameter does not reference an input value: {given.text}"
-        raise StatesError(RUNTIME, text) from None
-    if isinstance(found, str):
-        try:
-            found = float(found)
-        except ValueError:
-            found = None
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        text = f"The {name}Path parameter does not reference a number: {given.text}"
-        raise StatesError(RUNTIME, text)
-    if found < 0 and name == "MaxConcurrency":
-        raise StatesError(RUNTIME, f"The {name} field must be a non-negative integer.")
-    return found
-
-
-def _tolerated(state: MapState, environment: Any, length: int) -> int:
-    """How many iterations of a distributed Map may fail."""
-    count = percentage = 0.0
-    if state.tolerated_count is not None:
-        count = _number(state.tolerated_count, environment, "ToleratedFailureCount")
-        if count < 0:
-            raise StatesError(RUNTIME, "ToleratedFailureCount cannot be negative.")
-    if state.tolerated_percentage is not None:
-        percentage = _number(state.tolerated_percentage, environment, "ToleratedFailurePercentage")
-        if not 0 <= percentage <= 100:
-            text = "ToleratedFailurePercentage must be between 0 and 100."
-            raise StatesError(RUNTIME, text)
-    return max(int(count), int(length * percentage / 100))
 
 
 def fill(run: Run, scope: Scope, state: MapState) -> None:
@@ -99,23 +62,36 @@ def fill(run: Run, scope: Scope, state: MapState) -> None:
     join = scope.join
     if join is None or join.items is None:
         return
-    while join.next < len(join.items) and (not join.concurrency or join.running < join.concurrency):
-        index = join.next
-        join.next += 1
-        item = join.items[index]
-        value = item
-        if state.item_selector is not None:
-            seen = run.effective_input(scope, state)
-            extra = {"Map": {"Item": {"Index": index, "Value": item}}}
-            value = state.item_selector.render(run.environment(scope, seen, extra))
-        child = _child(run, scope, state.processor, index, Document(value))
-        child.silent = scope.silent or state.is_distributed
-        join.running += 1
-        if not child.silent:
-            _iteration(run, child, state, "MapIterationStarted")
-        run.ready.append(child.id)
+    try:
+        while join.running < join.concurrency and (join.again or join.next < len(join.items)):
+            # Counted after it could be started: a redrive tries again what could not.
+            if join.again:
+                _iterate(run, scope, state, join, join.again[0])
+                del join.again[0]
+            else:
+                _iterate(run, scope, state, join, join.next)
+                join.next += 1
+    except (StatesError, PathMissingError) as error:
+        is_told = isinstance(error, StatesError) and error.error != RUNTIME
+        _abort_children(run, scope, None, is_told=is_told)
+        raise
     if join.is_complete:
         run.work(scope, state, _complete_map)
+
+
+def _iterate(run: Run, scope: Scope, state: MapState, join: Join, index: int) -> None:
+    item = (join.items or [])[index]
+    if state.item_selector is None:
+        input = Document(item)
+    else:
+        extra = {"Map": {"Item": {"Index": index, "Value": item}}}
+        seen = environment(run, scope, effective_input(run, scope, state), extra)
+        input = Document(state.item_selector.render(seen)).within_limit(state.name)
+    child = _child(run, scope, state.processor, index, input)
+    child.silent = scope.silent or state.is_distributed
+    join.running += 1
+    _iteration(run, child, state, "MapIterationStarted")
+    run.ready.append(child.id)
 
 
 def _child(run: Run, scope: Scope, chart: int, index: int, input: Document) -> Scope:
@@ -128,14 +104,13 @@ def _child(run: Run, scope: Scope, chart: int, index: int, input: Document) -> S
     return child
 
 
-def _iteration(run: Run, child: Scope, state: MapState, kind: str, *, follows: bool = True) -> None:
-    fields = f'{{"name":{to_json(state.name)},"index":{child.index}}}'
-    run.event(child, kind, fields, follows=follows)
+def _iteration(run: Run, child: Scope, state: MapState, kind: str) -> None:
+    run.event(child, kind, f'{{"name":{to_json(state.name)},"index":{child.index}}}')
 
 
 def _parent(run: Run, child: Scope) -> tuple[Scope, Join, MapState | ParallelState]:
     parent = run.scopes[child.parent or 0]
-    state = run.machine.charts[parent.chart].states[parent.state]
+    state = run.state_of(parent)
     if parent.join is None or not isinstance(state, MapState | ParallelState):
         raise AssertionError("a child without a join")
     return parent, parent.join, state
@@ -148,8 +123,7 @@ def child_done(run: Run, child: Scope, output: Document) -> None:
     join.running -= 1
     del run.scopes[child.id]
     if isinstance(state, MapState):
-        if not child.silent:
-            _iteration(run, child, state, "MapIterationSucceeded")
+        _iteration(run, child, state, "MapIterationSucceeded")
         parent.previous = max(parent.previous, child.previous)
         run.work(parent, state, fill)
     elif join.is_complete:
@@ -162,7 +136,7 @@ def _complete_parallel(run: Run, scope: Scope, state: ParallelState) -> None:
     results = scope.join.results if scope.join else []
     scope.join = None
     run.event(scope, "ParallelStateSucceeded")
-    run.leave_with_result(scope, state, Document(results))
+    leave_with_result(run, scope, state, Document(results))
 
 
 def _complete_map(run: Run, scope: Scope, state: MapState) -> None:
@@ -173,7 +147,7 @@ def _complete_map(run: Run, scope: Scope, state: MapState) -> None:
         run.event(scope, "MapRunSucceeded")
         results = [one for index, one in enumerate(results) if index not in failed]
     run.event(scope, "MapStateSucceeded")
-    run.leave_with_result(scope, state, Document(results))
+    leave_with_result(run, scope, state, Document(results))
 
 
 def child_failed(run: Run, child: Scope, error: str | None, cause: str | None) -> None:
@@ -187,56 +161,82 @@ def child_failed(run: Run, child: Scope, error: str | None, cause: str | None) -
         run.work(parent, state, fill)
         run.resume(parent)
         return
-    # A runtime error ends the execution without a word about what is around the state.
-    is_told = error != RUNTIME
-    if isinstance(state, MapState) and not child.silent and is_told:
+    is_distributed = isinstance(state, MapState) and state.is_distributed
+    # A runtime error ends the execution without a word about what is around the state; that of
+    # a distributed Map's child would end the child's own execution.
+    is_told = is_distributed or error != RUNTIME
+    if isinstance(state, MapState) and is_told:
         _iteration(run, child, state, "MapIterationFailed")
-    for sibling in [one for one in run.scopes.values() if one.parent == parent.id]:
-        if sibling is not child:
-            abort(run, sibling, is_told=is_told)
+    _abort_children(run, parent, child, is_told=is_told)
     parent.previous = max(parent.previous, child.previous)
-    if isinstance(state, MapState) and state.is_distributed and is_told:
+    if is_distributed:
         error, cause = _EXCEEDED, "The specified tolerated failure threshold was exceeded"
     run.fail(parent, state, error, cause)
+    run.resume(parent)
 
 
 def record_failure(
-    run: Run, scope: Scope, state: MapState | ParallelState, error: str | None
+    run: Run,
+    scope: Scope,
+    state: MapState | ParallelState,
+    error: str | None,
+    cause: str | None,
 ) -> None:
     """The events of a Map or Parallel that has failed for good."""
     if error == RUNTIME:
         return
     if isinstance(state, MapState) and state.is_distributed:
-        text = joined({"error": to_json(error or "")})
-        run.event(scope, "MapRunFailed", text)
+        run.event(scope, "MapRunFailed", joined(error_fields(error, cause)))
     run.event(scope, f"{state.kind}StateFailed")
 
 
-def abort(run: Run, scope: Scope, *, is_told: bool) -> None:
+_Families = dict[int, list[Scope]]
+
+
+def _families(run: Run) -> _Families:
+    """The children of every scope that has some."""
+    found: _Families = defaultdict(list)
+    for one in run.scopes.values():
+        if one.parent is not None:
+            found[one.parent].append(one)
+    return found
+
+
+def _abort_children(run: Run, scope: Scope, but: Scope | None, *, is_told: bool) -> None:
+    families = _families(run)
+    for child in families.get(scope.id, ()):
+        if child is not but:
+            _abort(run, child, families, is_told=is_told)
+
+
+def _abort(run: Run, scope: Scope, families: _Families, *, is_told: bool) -> None:
     """Stop a scope and all below it; what it awaited is no longer wanted."""
-    for child in [one for one in run.scopes.values() if one.parent == scope.id]:
-        abort(run, child, is_told=is_told)
-    state = run.machine.charts[scope.chart].states[scope.state]
+    for child in families.get(scope.id, ()):
+        _abort(run, child, families, is_told=is_told)
+    state = run.state_of(scope)
     is_inside = scope.phase in (Phase.RUN, Phase.TIMER, Phase.TASK, Phase.JOIN)
     run.quiet(scope)
-    scope.phase = Phase.ABORTED
+    if scope.phase is not Phase.ENTER:  # a redrive must know what was never entered
+        scope.phase = Phase.ABORTED
     if not is_told:
         return
     if is_inside and isinstance(state, TaskState | WaitState | MapState | ParallelState):
         run.event(scope, f"{state.kind}StateAborted")
     parent = run.scopes.get(scope.parent or 0)
-    if parent is not None:
-        around = run.machine.charts[parent.chart].states[parent.state]
-        if isinstance(around, MapState):
-            _iteration(run, scope, around, "MapIterationAborted")
+    around = None if parent is None else run.state_of(parent)
+    if isinstance(around, MapState):
+        _iteration(run, scope, around, "MapIterationAborted")
 
 
 def forget_children(run: Run, scope: Scope) -> None:
     """The children of a Map or Parallel that is tried again or caught."""
     if scope.join is None:
         return
-    for child in [one for one in run.scopes.values() if one.parent == scope.id]:
-        forget_children(run, child)
+    families = _families(run)
+    forgotten = families.get(scope.id, [])
+    while forgotten:
+        child = forgotten.pop()
+        forgotten.extend(families.get(child.id, ()))
         run.quiet(child)
         del run.scopes[child.id]
     scope.join = None
@@ -247,24 +247,18 @@ def reopen(run: Run) -> None:
 
     What waits is tried anew from the start of its state, with all its attempts.
     """
-    for scope in run.scopes.values():
+    scopes = list(run.scopes.values())
+    for scope in scopes:
         scope.attempts, scope.retries, scope.timed = [], 0, False
         if scope.join is not None:
             scope.phase = Phase.JOIN
-        elif scope.entered or scope.silent:
-            scope.phase = Phase.RUN if scope.phase is not Phase.ENTER else Phase.ENTER
-        else:
-            scope.phase = Phase.ENTER
-        if scope.phase is not Phase.JOIN:
-            run.ready.append(scope.id)
-
-
-def item_of(run: Run, scope: Scope) -> dict[str, Any] | None:
-    """The Map item that a scope works on: its own or that of the nearest scope around it."""
-    at: Scope | None = scope
-    while at is not None and at.parent is not None:
-        parent = run.scopes[at.parent]
-        if parent.join is not None and parent.join.items is not None:
-            return {"Index": at.index, "Value": parent.join.items[at.index]}
-        at = parent
-    return None
+            scope.join.again, scope.join.failed = scope.join.failed, []
+            continue
+        if scope.phase is not Phase.ENTER:
+            scope.phase = Phase.RUN
+        run.ready.append(scope.id)
+    for scope in scopes:
+        state = run.state_of(scope)
+        if isinstance(state, MapState) and scope.phase is Phase.JOIN:
+            run.work(scope, state, fill)
+            run.resume(scope)

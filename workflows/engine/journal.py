@@ -16,7 +16,12 @@ from workflows.engine.documents import to_json
 # Service quota of a standard workflow.
 MOST_EVENTS = 25_000
 
-_DOCUMENTS = {"input": "inputDetails", "output": "outputDetails"}
+_DOCUMENTS = ("input", "output", "parameters")
+_WITH_DETAILS = {
+    "input": "inputDetails",
+    "output": "outputDetails",
+    "assignedVariables": "assignedVariablesDetails",
+}
 _DETAILS = {
     "ActivityFailed": "activityFailedEventDetails",
     "ActivityScheduled": "activityScheduledEventDetails",
@@ -83,11 +88,11 @@ def as_aws(number: int, stored: list[Any]) -> dict[str, Any]:
     }
     details: dict[str, Any] = {}
     for name, value in fields.items():
-        details[name] = to_json(value) if name in _DOCUMENTS or name == "parameters" else value
-        if name in _DOCUMENTS:
-            details[_DOCUMENTS[name]] = {"truncated": False}
+        details[name] = to_json(value) if name in _DOCUMENTS else value
+        if name in _WITH_DETAILS:
+            details[_WITH_DETAILS[name]] = {"truncated": False}
     key = _details_key(kind)
-    if key and details:
+    if key:  # there even when nothing is known, as for a stop without a reason
         event[key] = details
     return event
 
@@ -107,3 +112,13 @@ def read_chunks(chunks: Iterable[tuple[int, str]]) -> list[dict[str, Any]]:
         for first, text in chunks
         for number, stored in enumerate(json.loads(text), start=first)
     ]
+
+
+def error_fields(error: str | None, cause: str | None) -> dict[str, str]:
+    """The fields of a failure's event; what is not known is left out."""
+    fields = {}
+    if error is not None:
+        fields["error"] = to_json(error)
+    if cause is not None:
+        fields["cause"] = to_json(cause)
+    return fields

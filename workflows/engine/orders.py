@@ -83,8 +83,8 @@ class Orders:
 
     def cancel_timers(self, scope: int) -> None:
         """No timer of this scope is wanted."""
-        for key in [key for key in self.timers if key[0] == scope]:
-            del self.timers[key]
+        for kind in TimerKind:
+            self.timers.pop((scope, kind), None)
         self.cancelled.add(scope)
 
 

@@ -80,7 +80,9 @@ def _answer(task: ClaimedTask, value: Any) -> Answer:
     is_later = task.pattern is Pattern.TOKEN
     kind = AnswerKind.SUBMITTED if is_later else AnswerKind.SUCCEEDED
     output = Document(value)
-    _ = output.text  # what is no JSON fails here, as the function's failure
+    # What is no JSON fails here, as the function's failure.
+    if output.is_too_deep:
+        raise ValueError("the result is nested too deeply")
     return Answer(task.scope, task.serial, kind, output)
 
 

@@ -18,6 +18,7 @@ from workflows.engine.language.errors import (
     TASK_FAILED,
     TIMEOUT,
 )
+from workflows.engine.leaving import assigned, exit_state
 from workflows.engine.orders import TimerKind
 from workflows.engine.scopes import Phase, Scope
 from workflows.engine.states import (
@@ -65,23 +66,13 @@ def fail(
         if _retried(run, scope, state, error, is_heartbeat):
             return
         if scope.join is not None and isinstance(state, MapState | ParallelState):
-            joins.record_failure(run, scope, state, error)
+            joins.record_failure(run, scope, state, error, cause)
         for catcher in state.catch:
             if matches(catcher.errors, error, is_heartbeat=is_heartbeat):
                 joins.forget_children(run, scope)
                 _go_to_catcher(run, scope, state, catcher, error, cause)
                 return
-    scope.phase = Phase.FAILED
-    _fail_scope(run, scope, state, error, cause)
-
-
-def _fail_scope(run: Run, scope: Scope, state: State, error: str | None, cause: str | None) -> None:
-    if scope.parent is None:
-        run.fail_execution(error, cause, scope.previous)
-        return
-    if isinstance(state, TaskState) and error != RUNTIME:
-        run.event(scope, "TaskStateAborted", follows=False)
-    joins.child_failed(run, scope, error, cause)
+    _fail_for_good(run, scope, state, error, cause)
 
 
 def _retried(
@@ -110,8 +101,10 @@ def _retried(
 def _delay(retrier: Retrier, done: int, share: float) -> float:
     """Seconds before the next attempt after ``done`` retries."""
     limit = _LONGEST_DELAY_S if retrier.longest is None else retrier.longest
-    # The exponent is bounded so that the power stays a number.
-    delay = retrier.interval * retrier.backoff ** min(done, 1000 if retrier.backoff == 1 else 64)
+    try:
+        delay = retrier.interval * retrier.backoff**done
+    except OverflowError:
+        delay = limit
     return min(delay, limit, _LONGEST_DELAY_S) * share
 
 
@@ -127,14 +120,27 @@ def _go_to_catcher(
     about: dict[str, str | None] = {"Error": error, "Cause": cause}
     if cause is None and error is not None:
         del about["Cause"]
-    if catcher.result_path is None:
-        output = scope.input
-    else:
-        output = Document(catcher.result_path.put(scope.input.value, about))
 
     def leave(run: Run, scope: Scope, state: Resulting) -> None:
-        assigned = run.assigned(scope, catcher.assign, about)
-        run.exit(scope, state, output.within_limit(state.name), assigned, catcher.next)
+        output = scope.input
+        if catcher.result_path is not None:
+            output = Document(catcher.result_path.put(scope.input.value, about))
+        output.within_limit(state.name)
+        values = assigned(run, scope, state, catcher.assign, about)
+        exit_state(run, scope, state, output, values, catcher.next)
 
-    run.work(scope, state, leave)
-    run.resume(scope)
+    # What goes wrong in a catcher is not caught by it again.
+    run.work(scope, state, leave, _fail_for_good)
+
+
+def _fail_for_good(
+    run: Run, scope: Scope, state: State, error: str | None, cause: str | None
+) -> None:
+    """The scope ends with its state's failure."""
+    scope.phase = Phase.FAILED
+    if scope.parent is None:
+        run.fail_execution(error, cause, scope.previous)
+        return
+    if isinstance(state, TaskState) and error != RUNTIME:
+        run.event(scope, "TaskStateAborted", follows=False)
+    joins.child_failed(run, scope, error, cause)

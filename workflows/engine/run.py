@@ -8,38 +8,38 @@ input gives the same history, but for instants, tokens, jitter and States.UUID o
 from __future__ import annotations
 
 import random
-import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflows.engine import joins, retrying, simple_states, tasks_in_run
-from workflows.engine.documents import Document, joined, to_json
-from workflows.engine.journal import MOST_EVENTS, Journal
-from workflows.engine.language.environment import Environment
-from workflows.engine.language.errors import DATA_LIMIT_EXCEEDED, RUNTIME, TIMEOUT, StatesError
+from workflows.engine import hearing, joins, retrying, simple_states, tasks_in_run
+from workflows.engine.documents import Document, joined, storable, to_json
+from workflows.engine.journal import MOST_EVENTS, Journal, error_fields
+from workflows.engine.language.errors import DATA_LIMIT_EXCEEDED, RUNTIME, StatesError
 from workflows.engine.language.paths import PathMissingError
 from workflows.engine.orders import (
     Answer,
-    AnswerKind,
     Facts,
     Orders,
     Status,
     TimerFired,
     TimerKind,
     TimerOrder,
-    instant_text,
 )
-from workflows.engine.scopes import Phase, Scope, scope_from_json, scope_to_json
-from workflows.engine.states import Machine, MapState, ParallelState, Resulting, State, TaskState
+from workflows.engine.position import read_position, write_position
+from workflows.engine.scopes import Phase, Scope
+from workflows.engine.states import Machine, State
+from workflows.engine.token_text import new_token
 
-# Evaluation errors say where they happened; other errors are quoted as they are.
 # Characters of history in one batch: a row of the database must hold it.
 LARGEST_BATCH = 2_000_000
-# Characters of a position: far above what the limits of a document allow to be of use.
-LARGEST_POSITION = 8_000_000
+# A loop in a child of a distributed Map leaves no events; as a child execution it would.
+_MOST_SILENT_ENTRIES = MOST_EVENTS // 2
+_FULL = f"The execution reached the maximum number of history events ({MOST_EVENTS})."
+# Evaluation errors say where they happened; other errors are quoted as they are.
 _PLACED = "An error occurred while executing the state '{}' (entered at the event id #{}). {}"
+_UNPLACED = {DATA_LIMIT_EXCEEDED}
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Surroundings:
 
     now: Callable[[], int]
     chance: Callable[[], float] = random.random
-    token: Callable[[], str] = lambda: secrets.token_urlsafe(48)
+    token: Callable[[], str] = new_token
 
 
 class Run:
@@ -69,8 +69,9 @@ class Run:
         self.scopes: dict[int, Scope] = {}
         self.ready: deque[int] = deque()
         self.now = around.now()
-        self._counter = 0
-        self._context = facts.context()
+        self.counter = 0
+        self.context = facts.context()
+        self._room = 0  # transitions and events that this batch may still make
 
     # -- beginning and end ------------------------------------------------------------------
 
@@ -107,30 +108,31 @@ class Run:
 
     def fail_execution(self, error: str | None, cause: str | None, previous: int) -> None:
         """End as FAILED."""
-        self.error, self.cause = error, cause
+        self.error, self.cause = storable(error), storable(cause)
         self.finish(Status.FAILED, "ExecutionFailed", previous, error_fields(error, cause))
 
     def stop(self, error: str | None, cause: str | None) -> None:
         """End as ABORTED (StopExecution)."""
         self.now = self.around.now()
-        self.error, self.cause = error, cause
+        self.error, self.cause = storable(error), storable(cause)
         self.finish(Status.ABORTED, "ExecutionAborted", 0, error_fields(error, cause))
 
     # -- going on ---------------------------------------------------------------------------
 
     def advance(self, most_events: int = 2_000) -> None:
         """Make transitions until all scopes wait, or about ``most_events`` are made."""
-        limit = self.journal.last + most_events
-        while self.ready and not self._is_full(limit):
+        self._room = most_events
+        while self.ready and not self._is_full:
             scope = self.scopes.get(self.ready.popleft())
             if scope is not None and scope.phase in (Phase.ENTER, Phase.RUN):
-                self._go(scope, limit)
+                self._go(scope)
         if self.journal.last >= MOST_EVENTS - (self.status is Status.RUNNING):
             self._keep_to_limit()
 
-    def _is_full(self, limit: int) -> bool:
+    @property
+    def _is_full(self) -> bool:
         """Whether the batch is to be saved before more is done."""
-        return self.journal.last >= limit or self.journal.size >= LARGEST_BATCH
+        return self._room <= 0 or self.journal.size >= LARGEST_BATCH
 
     def _keep_to_limit(self) -> None:
         """Event 25,000 is the end, or the failure (Step Functions service quotas)."""
@@ -142,35 +144,49 @@ class Run:
             del self.journal.entries[-excess:]
             self.journal.last -= excess
         self.output = None
-        cause = "The execution reached the maximum number of history events (25000)."
-        self.fail_execution(RUNTIME, cause, self.journal.last)
+        self.fail_execution(RUNTIME, _FULL, self.journal.last)
 
-    def _go(self, scope: Scope, limit: int) -> None:
+    def _go(self, scope: Scope) -> None:
         """Run one scope until it waits or ends, or the batch is full."""
         states = self.machine.charts[scope.chart].states
         while True:
             state = states[scope.state]
             if scope.phase is Phase.ENTER:
                 self._enter(scope, state)
+            if scope.silent and scope.entries > _MOST_SILENT_ENTRIES:
+                self.fail(scope, state, RUNTIME, _FULL)
+                return
             self.work(scope, state, _WORK[state.kind])
             if scope.phase is not Phase.ENTER or self.status is not Status.RUNNING:
                 return
-            if self._is_full(limit):
+            if self._is_full:
                 self.ready.appendleft(scope.id)
                 return
 
-    def work(self, scope: Scope, state: State, step: Callable[[Run, Scope, Any], None]) -> None:
+    def work(
+        self,
+        scope: Scope,
+        state: State,
+        step: Callable[[Run, Scope, Any], None],
+        fail: Callable[[Run, Scope, Any, str | None, str | None], None] = retrying.fail,
+    ) -> None:
         """Run a step of a state; what goes wrong in it is the state's failure."""
         try:
             step(self, scope, state)
-        except StatesError as error:
-            cause = _PLACED.format(state.name, scope.entered, error.cause)
-            is_placed = error.error is not None and error.error not in _UNPLACED
-            self.fail(scope, state, error.error, cause if is_placed else error.cause)
+            return
+        except StatesError as failure:
+            error, cause = failure.error, failure.cause
+            is_placed = error is not None and error not in _UNPLACED
         except PathMissingError as missing:
-            text = f"Invalid path '{missing.path}' : {missing.reason}"
-            cause = _PLACED.format(state.name, scope.entered, text)
-            self.fail(scope, state, RUNTIME, cause)
+            error, is_placed = RUNTIME, True
+            cause = f"Invalid path '{missing.path}' : {missing.reason}"
+        except (RecursionError, ValueError, OverflowError) as fault:
+            # A value that is no JSON: no number, or nested without end.
+            error, is_placed = RUNTIME, True
+            cause = f"The data cannot be processed: {type(fault).__name__}."
+        if is_placed:
+            cause = _PLACED.format(state.name, scope.entered, cause)
+        fail(self, scope, state, error, cause)
 
     def fail(
         self,
@@ -191,12 +207,14 @@ class Run:
         scope.entered = scope.previous
         scope.entered_at = self.now
         scope.entry = self.next_number()
+        scope.entries += 1
         scope.retries = 0
         scope.attempts = []
         scope.phase = Phase.RUN
 
     def event(self, scope: Scope, kind: str, fields: str = "{}", *, follows: bool = True) -> int:
         """Record an event of a scope; ``follows``: later events of the scope point to it."""
+        self._room -= 1
         if scope.silent:
             return scope.previous
         number = self.journal.add(kind, self.now, scope.previous, fields)
@@ -206,8 +224,8 @@ class Run:
 
     def next_number(self) -> int:
         """The next of the numbers that name entries, tasks, timers and scopes."""
-        self._counter += 1
-        return self._counter
+        self.counter += 1
+        return self.counter
 
     def new_scope(self, chart: int, input: Document) -> Scope:
         """A scope that will enter the first state of a chart."""
@@ -215,100 +233,12 @@ class Run:
         self.scopes[scope.id] = scope
         return scope
 
-    # -- what expressions see ---------------------------------------------------------------
-
-    def environment(
-        self, scope: Scope, input: Any, extra: Mapping[str, Any] | None = None
-    ) -> Environment:
-        """What the expressions of the scope's state see, ``$`` being ``input``."""
-        return Environment(input, lambda: self._context_of(scope, extra), scope.variables)
-
-    def effective_input(self, scope: Scope, state: State) -> Any:
-        """The state's input after InputPath."""
-        if state.is_input_whole:
-            return scope.input.value
-        if state.input_path is None:
-            return {}
-        return state.input_path.evaluate(self.environment(scope, scope.input.value))
-
-    def _context_of(self, scope: Scope, extra: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        state = self.machine.charts[scope.chart].states[scope.state]
-        about: dict[str, Any] = {
-            "Name": state.name,
-            "EnteredTime": instant_text(scope.entered_at),
-        }
-        if isinstance(state, TaskState | ParallelState | MapState):
-            about["RetryCount"] = scope.retries
-        context: dict[str, Any] = {**self._context, "State": about}
-        item = joins.item_of(self, scope)
-        if item is not None:
-            context["Map"] = {"Item": item}
-        return {**context, **extra} if extra else context
-
-    # -- leaving a state --------------------------------------------------------------------
-
-    def leave_with_result(self, scope: Scope, state: Resulting, result: Document) -> None:
-        """ResultSelector, Assign, ResultPath, OutputPath; then the next state."""
-        if state.selector is not None:
-            environment = self.environment(scope, result.value)
-            result = Document(state.selector.render(environment))
-        if state.is_result_whole:
-            output = result
-        elif state.result_path is None:
-            output = scope.input
-        else:
-            output = Document(state.result_path.put(scope.input.value, result.value))
-        self.leave(scope, state, output, result.value)
-
-    def leave(self, scope: Scope, state: State, output: Document, seen: Any) -> None:
-        """OutputPath and Assign (``seen`` is its ``$``), then the state's Next."""
-        output = self.after_output_path(scope, state, output)
-        assigned = self.assigned(scope, state.assign, seen)
-        self.exit(scope, state, output, assigned, state.next)
-
-    def after_output_path(self, scope: Scope, state: State, output: Document) -> Document:
-        """The output after OutputPath, within the size limit."""
-        if not state.is_output_whole:
-            if state.output_path is None:
-                output = Document({})
-            else:
-                environment = self.environment(scope, output.value)
-                output = Document(state.output_path.evaluate(environment))
-        return output.within_limit(state.name)
-
-    def assigned(self, scope: Scope, template: Any, seen: Any) -> dict[str, Any] | None:
-        """The values that an Assign gives; nothing is changed yet."""
-        if template is None:
-            return None
-        values: dict[str, Any] = template.render(self.environment(scope, seen))
-        return values
-
-    def exit(
-        self,
-        scope: Scope,
-        state: State,
-        output: Document,
-        assigned: dict[str, Any] | None,
-        to: str | None,
-    ) -> None:
-        """The StateExited event; on to state ``to``, or the end of the scope."""
-        fields = f'{{"name":{to_json(state.name)},"output":{output.text}'
-        if assigned:
-            texts = {name: to_json(value) for name, value in assigned.items()}
-            scope.variables = {**scope.variables, **assigned}
-            fields += f',"assignedVariables":{to_json(texts)}'
-        self.quiet(scope)
-        self.event(scope, state.kind + "StateExited", fields + "}")
-        scope.input = output
-        if to is not None:
-            scope.state = to
-            scope.phase = Phase.ENTER
-            return
-        scope.phase = Phase.DONE
+    def scope_ended(self, scope: Scope, output: Document) -> None:
+        """A scope has left its last state: the execution's end, or one child less to wait for."""
         if scope.parent is None:
             self.output = output
-            fields_ = {"output": output.text}
-            self.finish(Status.SUCCEEDED, "ExecutionSucceeded", scope.previous, fields_)
+            fields = {"output": output.text}
+            self.finish(Status.SUCCEEDED, "ExecutionSucceeded", scope.previous, fields)
         else:
             joins.child_done(self, scope, output)
 
@@ -330,73 +260,36 @@ class Run:
         scope.timed = True
         self.orders.timer(TimerOrder(scope.id, kind, scope.serial, due))
 
+    def state_of(self, scope: Scope) -> State:
+        """The state that a scope is in."""
+        return self.machine.charts[scope.chart].states[scope.state]
+
     # -- what the world says ----------------------------------------------------------------
 
     def apply(self, signal: Answer | TimerFired) -> None:
         """Take an answer or a timer; one that is no longer awaited is ignored."""
         self.now = self.around.now()
-        if self.status is not Status.RUNNING:
-            return
-        if isinstance(signal, TimerFired) and signal.kind is TimerKind.EXECUTION:
-            fields = {"error": to_json(TIMEOUT)}
-            self.finish(Status.TIMED_OUT, "ExecutionTimedOut", 0, fields)
-            return
-        if isinstance(signal, Answer) and signal.kind is AnswerKind.STOP:
-            self.stop(signal.error, signal.cause)
-            return
-        scope = self.scopes.get(signal.scope)
-        if scope is None or scope.serial != signal.serial:
-            return
-        state = self.machine.charts[scope.chart].states[scope.state]
-        if isinstance(signal, Answer):
-            tasks_in_run.take_answer(self, scope, state, signal)
-        elif signal.kind in (TimerKind.TIMEOUT, TimerKind.HEARTBEAT):
-            tasks_in_run.time_out(self, scope, state, signal.kind)
-        elif scope.phase is Phase.TIMER:
-            self._wake(scope, state, signal.kind)
-
-    def _wake(self, scope: Scope, state: State, kind: TimerKind) -> None:
-        if kind is TimerKind.RETRY:
-            scope.timed = False
-            scope.phase = Phase.RUN
-        else:
-            self.work(scope, state, simple_states.end_wait)
-        self.resume(scope)
+        if self.status is Status.RUNNING:
+            hearing.take(self, signal)
 
     # -- storing ----------------------------------------------------------------------------
 
     def snapshot(self) -> str:
-        """The position as JSON text; an execution whose position is too large has failed."""
-        scopes = [scope_to_json(scope) for scope in self.scopes.values()]
-        position = {"counter": self._counter, "ready": list(self.ready), "scopes": scopes}
-        text = to_json(position)
-        if len(text) <= LARGEST_POSITION or self.status is not Status.RUNNING:
-            return text
-        cause = "What the execution's branches hold together exceeds what can be stored."
-        self.fail_execution(DATA_LIMIT_EXCEEDED, cause, self.journal.last)
-        return ""
+        """The position as JSON text; an execution whose position is too large has failed.
+
+        "" when there is none to store: the execution cannot be redriven.
+        """
+        text = write_position(self)
+        if not text and self.status is Status.RUNNING:
+            cause = "What the execution's branches hold together exceeds what can be stored."
+            self.fail_execution(DATA_LIMIT_EXCEEDED, cause, self.journal.last)
+        return text
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take up a stored position."""
-        self._counter = snapshot["counter"]
-        self.ready = deque(snapshot["ready"])
-        self.scopes = {}
-        for packed in snapshot["scopes"]:
-            scope = scope_from_json(packed)
-            self.scopes[scope.id] = scope
+        read_position(self, snapshot)
 
 
-def error_fields(error: str | None, cause: str | None) -> dict[str, str]:
-    """The fields of a failure's event; what is not known is left out."""
-    fields = {}
-    if error is not None:
-        fields["error"] = to_json(error)
-    if cause is not None:
-        fields["cause"] = to_json(cause)
-    return fields
-
-
-_UNPLACED = {"States.DataLimitExceeded"}
 _WORK: Mapping[str, Callable[[Run, Scope, Any], None]] = {
     "Pass": simple_states.run_pass,
     "Wait": simple_states.run_wait,

@@ -28,7 +28,16 @@ class Phase(StrEnum):
 class Join:
     """The children of a Parallel or a Map: ``results`` has a place for each child."""
 
-    __slots__ = ("concurrency", "failed", "items", "next", "results", "running", "tolerated")
+    __slots__ = (
+        "again",
+        "concurrency",
+        "failed",
+        "items",
+        "next",
+        "results",
+        "running",
+        "tolerated",
+    )
 
     def __init__(self, results: list[Any], items: list[Any] | None, concurrency: int) -> None:
         self.results = results
@@ -38,11 +47,12 @@ class Join:
         self.running = 0
         self.failed: list[int] = []  # children of a distributed Map whose failure is tolerated
         self.tolerated = 0
+        self.again: list[int] = []  # tolerated failures that a redrive is to start anew
 
     @property
     def is_complete(self) -> bool:
         """Whether every child has ended."""
-        return not self.running and self.next >= len(self.results)
+        return not (self.running or self.again or self.next < len(self.results))
 
 
 class Scope:
@@ -53,6 +63,7 @@ class Scope:
         "chart",
         "entered",
         "entered_at",
+        "entries",
         "entry",
         "id",
         "index",
@@ -87,6 +98,7 @@ class Scope:
         self.attempts: list[int] = []  # per retrier
         self.timed = False  # whether timers may stand for this scope
         self.silent = False  # a child of a distributed Map: its events are not its parent's
+        self.entries = 0  # states entered so far
         self.join: Join | None = None
 
 
@@ -96,7 +108,6 @@ _PLAIN = (
     "state",
     "parent",
     "index",
-    "variables",
     "previous",
     "entered",
     "entered_at",
@@ -106,23 +117,25 @@ _PLAIN = (
     "attempts",
     "timed",
     "silent",
+    "entries",
 )
 
 
-def scope_to_json(scope: Scope) -> list[Any]:
-    """A scope as a JSON array."""
+def scope_to_json(scope: Scope, input: int, variables: int) -> list[Any]:
+    """A scope as a JSON array; its input and variables are kept elsewhere, at these places."""
     join = scope.join
     packed = join and [getattr(join, name) for name in Join.__slots__]
     plain = [getattr(scope, name) for name in _PLAIN]
-    return [*plain, scope.phase.value, scope.input.value, packed]
+    return [*plain, scope.phase.value, packed, input, variables]
 
 
-def scope_from_json(packed: list[Any]) -> Scope:
-    """The inverse of ``scope_to_json``."""
-    *plain, phase, value, join = packed
-    scope = Scope(0, 0, "", Document(value))
+def scope_from_json(packed: list[Any], input: Document, variables: dict[str, Any]) -> Scope:
+    """The inverse of ``scope_to_json``, without the two places at its end."""
+    *plain, phase, join = packed
+    scope = Scope(0, 0, "", input)
     for name, one in zip(_PLAIN, plain, strict=True):
         setattr(scope, name, one)
+    scope.variables = variables
     scope.phase = Phase(phase)
     if join is not None:
         scope.join = Join([], None, 0)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, insert, update
-
 from gongdian.db import Session
-from gongdian.workflow_tables import workflow_answers, workflow_executions
-from workflows.engine.orders import Answer, Status
+from workflows.engine import statements
+from workflows.engine.orders import Answer
 
 
 def add_answer(session: Session, execution_id: int, answer: Answer) -> None:
-    """Put an answer where the execution's next claim finds it."""
+    """Put an answer where the execution's next claim finds it; to be woken before (``wake``)."""
     session.execute(
-        insert(workflow_answers).values(
-            execution_id=execution_id,
-            scope=answer.scope,
-            serial=answer.serial,
-            kind=answer.kind.value,
-            output=None if answer.output is None else answer.output.text,
-            error=stored_error(answer.error),
-            cause=answer.cause,
-            worker=answer.worker,
-        )
+        statements.ADD_ANSWER,
+        {
+            "execution_id": execution_id,
+            "scope": answer.scope,
+            "serial": answer.serial,
+            "kind": answer.kind.value,
+            "output": None if answer.output is None else answer.output.text,
+            "error": stored_error(answer.error),
+            "cause": answer.cause,
+            "worker": answer.worker,
+        },
     )
 
 
@@ -30,15 +29,7 @@ def wake(session: Session, execution_id: int) -> None:
 
     Locks the execution's row: to be called before its tasks are touched.
     """
-    of = workflow_executions.c
-    session.execute(
-        update(workflow_executions)
-        .where(of.id == execution_id, of.status == Status.RUNNING.value)
-        .values(
-            signals=of.signals + 1,
-            wake_at_ms=case((of.leased_until_ms.is_(None), 0), else_=of.wake_at_ms),
-        )
-    )
+    session.execute(statements.WAKE, {"b_id": execution_id})
 
 
 def stored_error(error: str | None) -> str | None:

@@ -8,8 +8,16 @@ from workflows.engine.documents import Document, to_json
 from workflows.engine.language.errors import NO_CHOICE_MATCHED, RUNTIME, StatesError
 from workflows.engine.language.paths import PathMissingError
 from workflows.engine.language.timestamps import parse_timestamp
+from workflows.engine.leaving import (
+    after_output_path,
+    assigned,
+    exit_state,
+    leave,
+    leave_with_result,
+)
 from workflows.engine.orders import TimerKind
 from workflows.engine.scopes import Phase, Scope
+from workflows.engine.seeing import effective_input, environment
 from workflows.engine.states import (
     ChoiceState,
     Evaluates,
@@ -28,18 +36,18 @@ _LONGEST_WAIT_S = 99_999_999
 
 def run_pass(run: Run, scope: Scope, state: PassState) -> None:
     """Hand on the input, the parameters or the fixed result."""
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     if state.parameters is not None:
-        value = state.parameters.render(run.environment(scope, value))
+        value = state.parameters.render(environment(run, scope, value))
     if state.has_result:
         value = state.result
     result = scope.input if value is scope.input.value else Document(value)
-    run.leave_with_result(scope, state, result)
+    leave_with_result(run, scope, state, result)
 
 
 def run_wait(run: Run, scope: Scope, state: WaitState) -> None:
     """Wait for a number of seconds or until an instant; what is past does not wait."""
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     due = _due(run, scope, state, value)
     if due <= run.now:
         end_wait(run, scope, state)
@@ -51,9 +59,9 @@ def run_wait(run: Run, scope: Scope, state: WaitState) -> None:
 
 def end_wait(run: Run, scope: Scope, state: State) -> None:
     """The instant has come."""
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     output = scope.input if value is scope.input.value else Document(value)
-    run.leave(scope, state, output, value)
+    leave(run, scope, state, output, value)
 
 
 def _due(run: Run, scope: Scope, state: WaitState, value: Any) -> int:
@@ -73,7 +81,7 @@ def _due(run: Run, scope: Scope, state: WaitState, value: Any) -> int:
 
 def _wanted(run: Run, scope: Scope, path: Evaluates, value: Any, name: str) -> Any:
     try:
-        return path.evaluate(run.environment(scope, value))
+        return path.evaluate(environment(run, scope, value))
     except PathMissingError:
         text = f"The {name} parameter does not reference an input value: {path.text}"
         raise StatesError(RUNTIME, text) from None
@@ -104,11 +112,11 @@ def _instant(found: Any, path: str) -> int:
 
 def run_choice(run: Run, scope: Scope, state: ChoiceState) -> None:
     """Go where the first matching rule leads; without one to Default."""
-    value = run.effective_input(scope, state)
-    environment = run.environment(scope, value)
+    value = effective_input(run, scope, state)
+    seen = environment(run, scope, value)
     to, assign = state.default, state.assign
     for one in state.rules:
-        if one.rule.matches(environment):
+        if one.rule.matches(seen):
             to, assign = one.next, one.assign
             break
     if to is None:
@@ -117,15 +125,15 @@ def run_choice(run: Run, scope: Scope, state: ChoiceState) -> None:
             "Failed to transition out of the state. The state does not point to a next state.",
         )
     output = scope.input if value is scope.input.value else Document(value)
-    output = run.after_output_path(scope, state, output)
-    run.exit(scope, state, output, run.assigned(scope, assign, value), to)
+    output = after_output_path(run, scope, state, output)
+    exit_state(run, scope, state, output, assigned(run, scope, state, assign, value), to)
 
 
 def run_succeed(run: Run, scope: Scope, state: SucceedState) -> None:
     """End the scope with its input."""
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     output = scope.input if value is scope.input.value else Document(value)
-    run.leave(scope, state, output, value)
+    leave(run, scope, state, output, value)
 
 
 def run_fail(run: Run, scope: Scope, state: FailState) -> None:
@@ -138,7 +146,7 @@ def _text(run: Run, scope: Scope, given: str | Evaluates | None) -> str | None:
     if given is None or isinstance(given, str):
         return given
     try:
-        found = given.evaluate(run.environment(scope, scope.input.value))
+        found = given.evaluate(environment(run, scope, scope.input.value))
     except PathMissingError as missing:
         raise StatesError(RUNTIME, f"Invalid path '{given.text}' : {missing.reason}") from None
     if not isinstance(found, str):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gongdian.db import Session, insert_once
 from gongdian.errors import ConflictError, InputError
 from gongdian.workflow_tables import workflow_executions
-from workflows.engine.documents import LARGEST_DOCUMENT, read_json
+from workflows.engine.documents import LARGEST_DOCUMENT, Document, read_json
 from workflows.engine.home import checked_name
 from workflows.engine.orders import Status
 from workflows.engine.versions import find_version
@@ -79,11 +79,13 @@ def start_execution(session: Session, wanted: Start, now_ms: int) -> Started:
 def checked_input(text: str) -> str:
     """The input's text, or InputError when it is no JSON or too large."""
     try:
-        read_json(text)
+        is_too_deep = Document(read_json(text), text).is_too_deep
     except (ValueError, RecursionError) as error:
         raise InputError(
             "InvalidExecutionInput", f"Invalid State Machine Execution Input: {error}"
         ) from None
+    if is_too_deep:
+        raise InputError("InvalidExecutionInput", "the input is nested too deeply")
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_DOCUMENT:
         raise InputError("InvalidExecutionInput", f"the input has over {LARGEST_DOCUMENT} bytes")
     return text

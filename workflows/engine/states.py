@@ -179,3 +179,4 @@ class Machine:
     charts: tuple[Chart, ...]
     timeout: int | None = None
     comment: str = field(default="", compare=False)
+    has_children: bool = False  # whether a task waits for an execution that it started

@@ -6,25 +6,20 @@ activity worker or a child execution), ``closed`` (kept so that a late token is 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
-
 from gongdian.db import AnyRow, Session
-from gongdian.workflow_tables import workflow_tasks
-from workflows.engine import children
+from workflows.engine import children, statements
 from workflows.engine.documents import Document, read_json
 from workflows.engine.home import Home
 from workflows.engine.orders import Answer, AnswerKind, TaskOrder
 from workflows.engine.resources import Pattern, Service
 from workflows.engine.run import Run
 from workflows.engine.signals import add_answer, wake
-
-READY, RUNNING, WAITING, CLOSED = "ready", "running", "waiting", "closed"
-_of = workflow_tasks.c
+from workflows.engine.statements import READY, RUNNING, WAITING
+from workflows.engine.token_text import token_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +47,6 @@ class ClaimedTask:
     epoch: int
 
 
-def token_hash(token: str) -> bytes:
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
 def insert_tasks(
     session: Session, runs: Iterable[Run], seat: Seat, home: Home
 ) -> list[ClaimedTask]:
@@ -78,7 +68,7 @@ def insert_tasks(
                 mine.append(_claimed(run.facts.id, order))
             rows.append(row)
     if rows:
-        session.execute(insert(workflow_tasks), rows)
+        session.execute(statements.ADD_TASKS, rows)
     for run, order in started:
         children.start_child(session, run.facts, order, seat.now_ms, home)
     return mine
@@ -119,30 +109,21 @@ def _claimed(execution_id: int, order: TaskOrder) -> ClaimedTask:
 
 def is_any_task_due(session: Session, now_ms: int) -> bool:
     """Whether a task waits for a worker, or the worker that had it is gone."""
-    found = select(_of.serial).where(_of.lease_until_ms <= now_ms).limit(1)
-    return session.execute(found).first() is not None
+    return session.execute(statements.ANY_TASK_DUE, {"b_now": now_ms}).first() is not None
 
 
 def claim_tasks(session: Session, seat: Seat) -> list[ClaimedTask]:
     """Take ready tasks, and those whose worker let its lease run out."""
     if seat.room <= 0:
         return []
-    found = (
-        select(workflow_tasks)
-        .where(_of.lease_until_ms <= seat.now_ms)
-        .order_by(_of.lease_until_ms)
-        .limit(seat.room)
-        .with_for_update(skip_locked=True)
-    )
-    rows = session.execute(found).all()
+    due = {"b_now": seat.now_ms, "b_most": seat.room}
+    rows = session.execute(statements.CLAIMABLE_TASKS, due).all()
     if not rows:
         return []
-    until = seat.now_ms + seat.task_lease_ms
+    taken = {"n_owner": seat.owner, "n_until": seat.now_ms + seat.task_lease_ms}
     session.execute(
-        update(workflow_tasks)
-        .where(_of.execution_id == bindparam("b_id"), _of.serial == bindparam("b_serial"))
-        .values(state=RUNNING, owner=seat.owner, lease_until_ms=until, epoch=_of.epoch + 1),
-        [{"b_id": row.execution_id, "b_serial": row.serial} for row in rows],
+        statements.TAKE_TASKS,
+        [{"b_id": row.execution_id, "b_serial": row.serial, **taken} for row in rows],
     )
     return [
         ClaimedTask(
@@ -162,83 +143,45 @@ def claim_tasks(session: Session, seat: Seat) -> list[ClaimedTask]:
 
 def renew_tasks(session: Session, seat: Seat) -> None:
     """This worker still works on its tasks."""
-    session.execute(
-        update(workflow_tasks)
-        .where(_of.owner == seat.owner, _of.state == RUNNING)
-        .values(lease_until_ms=seat.now_ms + seat.task_lease_ms)
-    )
+    until = seat.now_ms + seat.task_lease_ms
+    session.execute(statements.RENEW_TASKS, {"b_owner": seat.owner, "n_until": until})
 
 
 def release_tasks(session: Session, owner: str) -> None:
     """A worker that stops gives its tasks to the others."""
-    session.execute(
-        update(workflow_tasks)
-        .where(_of.owner == owner, _of.state == RUNNING)
-        .values(state=READY, owner=None, lease_until_ms=0, epoch=_of.epoch + 1)
-    )
+    session.execute(statements.RELEASE_TASKS, {"b_owner": owner})
 
 
 def record_result(session: Session, task: ClaimedTask, answer: Answer) -> bool:
     """Keep what a worker's attempt gave; False when the task is not this worker's any more."""
     wake(session, task.execution_id)
-    mine = (
-        _of.execution_id == task.execution_id,
-        _of.serial == task.serial,
-        _of.epoch == task.epoch,
-        _of.state == RUNNING,
-    )
-    if answer.kind is AnswerKind.SUBMITTED:
-        # The token is out: only its hash stays.
-        changed = (
-            update(workflow_tasks)
-            .where(*mine)
-            .values(state=WAITING, payload=None, owner=None, lease_until_ms=None)
-        )
-    else:
-        changed = (
-            update(workflow_tasks)
-            .where(*mine)
-            .values(state=CLOSED, payload=None, owner=None, lease_until_ms=None)
-        )
-    if session.execute(changed).rowcount != 1:
+    is_later = answer.kind is AnswerKind.SUBMITTED
+    changed = statements.SUBMIT_TASK if is_later else statements.END_TASK
+    key = {"b_id": task.execution_id, "b_serial": task.serial, "b_epoch": task.epoch}
+    if session.execute(changed, key).rowcount != 1:
         return False
     add_answer(session, task.execution_id, answer)
     return True
 
 
-def close_tasks(
-    session: Session, runs: Sequence[tuple[int, Run]], ended: Sequence[int], home: Home
-) -> None:
+def close_tasks(session: Session, runs: Sequence[Run], ended: Sequence[int], home: Home) -> None:
     """Tasks whose answer is known or no longer wanted; their child executions are stopped."""
     closed = [
-        {"b_id": number, "b_serial": serial}
-        for number, run in runs
+        {"b_id": run.facts.id, "b_serial": serial}
+        for run in runs
         for serial in run.orders.closed_tasks
     ]
-    by_key = (_of.execution_id == bindparam("b_id"), _of.serial == bindparam("b_serial"))
+    parents = {run.facts.id for run in runs if run.machine.has_children}
     if closed:
-        children.stop_children(session, [(one["b_id"], one["b_serial"]) for one in closed], home)
-        session.execute(delete(workflow_tasks).where(*by_key, _of.token_hash.is_(None)), closed)
-        session.execute(
-            update(workflow_tasks)
-            .where(*by_key)
-            .values(state=CLOSED, payload=None, owner=None, lease_until_ms=None),
-            closed,
-        )
+        waited = [(one["b_id"], one["b_serial"]) for one in closed if one["b_id"] in parents]
+        children.stop_children(session, waited, home)
+        dropped = session.execute(statements.DROP_TASKS, closed).rowcount
+        if dropped != len(closed):  # some had tokens, which are to be known as too late
+            session.execute(statements.CLOSE_TASKS, closed)
     if ended:
-        close_all(session, ended, home)
-
-
-def close_all(session: Session, execution_ids: Sequence[int], home: Home) -> None:
-    """Every task of executions that have ended."""
-    children.stop_children_of(session, execution_ids, home)
-    of_these = _of.execution_id.in_(execution_ids)
-    session.execute(delete(workflow_tasks).where(of_these, _of.token_hash.is_(None)))
-    session.execute(
-        update(workflow_tasks)
-        .where(of_these, or_(_of.state != CLOSED, _of.payload.is_not(None)))
-        .values(state=CLOSED, payload=None, owner=None, lease_until_ms=None)
-    )
+        children.stop_children_of(session, [one for one in ended if one in parents], home)
+        session.execute(statements.DROP_ALL_TASKS, {"b_ids": ended})
+        session.execute(statements.CLOSE_ALL_TASKS, {"b_ids": ended})
 
 
 def tell_parent(session: Session, row: AnyRow, run: Run, home: Home) -> None:
@@ -246,19 +189,10 @@ def tell_parent(session: Session, row: AnyRow, run: Run, home: Home) -> None:
     if row.parent_id is None:
         return
     wake(session, row.parent_id)
-    task = session.execute(
-        select(workflow_tasks).where(
-            _of.execution_id == row.parent_id,
-            _of.serial == row.parent_task,
-            _of.state == WAITING,
-        )
-    ).one_or_none()
+    key = {"b_id": row.parent_id, "b_serial": row.parent_task}
+    task = session.execute(statements.ANSWERED_TASK, key).one_or_none()
     if task is None:
         return
     answer = children.answer_of(task, row, run, home)
-    session.execute(
-        update(workflow_tasks)
-        .where(_of.execution_id == row.parent_id, _of.serial == row.parent_task)
-        .values(state=CLOSED, payload=None)
-    )
+    session.execute(statements.CLOSE_TASKS, key)
     add_answer(session, row.parent_id, answer)

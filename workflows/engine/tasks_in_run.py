@@ -5,22 +5,27 @@ Event types and fields: GetExecutionHistory in the Step Functions API reference.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from workflows.engine.documents import NULL, Document, joined, to_json
+from workflows.engine.journal import error_fields
+from workflows.engine.language.environment import Environment
 from workflows.engine.language.errors import RUNTIME, TIMEOUT, StatesError
 from workflows.engine.language.paths import PathMissingError
+from workflows.engine.leaving import leave_with_result
 from workflows.engine.orders import Answer, AnswerKind, TaskOrder, TimerKind
 from workflows.engine.resources import Pattern, Resource, Service
 from workflows.engine.scopes import Phase, Scope
+from workflows.engine.seeing import effective_input, environment
 from workflows.engine.states import Evaluates, State, TaskState
+from workflows.engine.token_text import shown, without_tokens
 
 if TYPE_CHECKING:
     from workflows.engine.run import Run
 
 REGION = "local"
 
+_LONGEST_LIMIT_S = 99_999_999
 _PREFIX = {Service.FUNCTION: "LambdaFunction", Service.ACTIVITY: "Activity"}
 
 
@@ -29,9 +34,9 @@ def run_task(run: Run, scope: Scope, state: TaskState) -> None:
     resource = state.resource
     token = "" if resource.pattern is Pattern.REQUEST else run.around.token()
     payload = _payload(run, scope, state, token).within_limit(state.name)
-    environment = run.environment(scope, scope.input.value)
-    timeout = _limit(state.timeout, environment, "TimeoutSeconds")
-    heartbeat = _limit(state.heartbeat, environment, "HeartbeatSeconds")
+    seen = environment(run, scope, effective_input(run, scope, state))
+    timeout = _limit(state.timeout, seen, "TimeoutSeconds")
+    heartbeat = _limit(state.heartbeat, seen, "HeartbeatSeconds")
     _schedule(run, scope, resource, payload, token, (timeout, heartbeat))
     scope.phase = Phase.TASK
     scope.serial = run.next_number()
@@ -63,10 +68,10 @@ def _key(run: Run, scope: Scope, state: State) -> str:
 
 
 def _payload(run: Run, scope: Scope, state: TaskState, token: str) -> Document:
-    value = run.effective_input(scope, state)
+    value = effective_input(run, scope, state)
     if state.parameters is not None:
         extra = {"Task": {"Token": token}} if token else None
-        value = state.parameters.render(run.environment(scope, value, extra))
+        value = state.parameters.render(environment(run, scope, value, extra))
     return scope.input if value is scope.input.value else Document(value)
 
 
@@ -83,12 +88,12 @@ def _target(resource: Resource, payload: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _limit(given: int | Evaluates | None, environment: Any, name: str) -> int | None:
+def _limit(given: int | Evaluates | None, seen: Environment, name: str) -> int | None:
     """Seconds that are fixed or read by a path."""
     if given is None or isinstance(given, int):
         return given
     try:
-        found = given.evaluate(environment)
+        found = given.evaluate(seen)
     except PathMissingError:
         text = f"The {name}Path parameter does not reference an input value: {given.text}"
         raise StatesError(RUNTIME, text) from None
@@ -99,7 +104,7 @@ def _limit(given: int | Evaluates | None, environment: Any, name: str) -> int | 
     if found <= 0:
         text = f"The {name}Path parameter must be a positive value: {given.text} == {found}"
         raise StatesError(RUNTIME, text)
-    return int(found)
+    return min(int(found), _LONGEST_LIMIT_S)
 
 
 def _schedule(
@@ -111,8 +116,8 @@ def _schedule(
     limits: tuple[int | None, int | None],
 ) -> None:
     text = payload.text
-    if token:  # who may read the history may not answer for the task
-        text = text.replace(token, "sha256:" + hashlib.sha256(token.encode()).hexdigest()[:16])
+    if token:  # in whatever form it was given
+        text = text.replace(token, shown(token))
     if resource.is_optimized:
         fields = {
             "resource": to_json(resource.action),
@@ -152,7 +157,9 @@ def take_answer(run: Run, scope: Scope, state: State, answer: Answer) -> None:
         return
     output = answer.output or NULL
     if answer.kind is AnswerKind.SUBMITTED:
-        _event(run, scope, resource, "Submitted", {"output": output.text})
+        # Whoever took the task over may have sent its token back.
+        fields = {"output": without_tokens(output.text)}
+        _event(run, scope, resource, "Submitted", fields)
         return
     if answer.kind is AnswerKind.FAILED:
         _failed(run, scope, state, answer.error, answer.cause)
@@ -171,16 +178,11 @@ def _succeed(run: Run, scope: Scope, state: TaskState, output: Document) -> None
     _event(run, scope, resource, "Succeeded", {"output": output.text})
     run.quiet(scope)
     scope.phase = Phase.RUN
-    run.leave_with_result(scope, state, output)
+    leave_with_result(run, scope, state, output)
 
 
 def _failed(run: Run, scope: Scope, state: TaskState, error: str | None, cause: str | None) -> None:
-    fields = {}
-    if error is not None:
-        fields["error"] = to_json(error)
-    if cause is not None:
-        fields["cause"] = to_json(cause)
-    _event(run, scope, state.resource, "Failed", fields)
+    _event(run, scope, state.resource, "Failed", error_fields(error, cause))
     run.fail(scope, state, error, cause)
 
 
@@ -188,6 +190,6 @@ def time_out(run: Run, scope: Scope, state: State, kind: TimerKind) -> None:
     """The time limit or the heartbeat's has passed; history calls both States.Timeout."""
     if scope.phase is not Phase.TASK or not isinstance(state, TaskState):
         return
-    _event(run, scope, state.resource, "TimedOut", {"error": to_json(TIMEOUT)})
+    _event(run, scope, state.resource, "TimedOut", error_fields(TIMEOUT, None))
     run.fail(scope, state, TIMEOUT, None, is_heartbeat=kind is TimerKind.HEARTBEAT)
     run.resume(scope)

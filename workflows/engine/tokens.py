@@ -7,7 +7,6 @@ API reference.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,8 @@ from workflows.engine.documents import LARGEST_DOCUMENT, Document, read_json
 from workflows.engine.orders import Answer, AnswerKind, TimerKind
 from workflows.engine.resources import Service
 from workflows.engine.signals import add_answer, wake
-from workflows.engine.task_rows import CLOSED, READY, WAITING, token_hash
+from workflows.engine.statements import CLOSED, READY, WAITING
+from workflows.engine.token_text import new_token, token_hash
 
 _of = workflow_tasks.c
 _LONGEST_TOKEN = 2048
@@ -144,7 +144,7 @@ def _take_activity(
     row = session.execute(select(workflow_tasks).where(*by_key)).one_or_none()
     if row is None:
         return None
-    token = secrets.token_urlsafe(48)
+    token = new_token()
     taken = session.execute(
         update(workflow_tasks)
         .where(*by_key, _of.state == READY)

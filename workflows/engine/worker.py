@@ -21,13 +21,14 @@ from gongdian.alarms import raise_alarm
 from gongdian.clock import Clock
 from gongdian.db import Database, Session
 from gongdian.errors import GongdianError
-from workflows.engine import store, task_rows
+from workflows.engine import saving, store, task_rows
 from workflows.engine.home import Home
 from workflows.engine.orders import Answer
 from workflows.engine.performing import Functions, Queues, perform
 from workflows.engine.run import Surroundings
+from workflows.engine.saving import Advanced, Saved
 from workflows.engine.states import Machine
-from workflows.engine.store import Advanced, Claim, Saved
+from workflows.engine.store import Claim
 from workflows.engine.task_rows import ClaimedTask, Seat
 from workflows.engine.versions import CompiledVersions
 
@@ -156,7 +157,7 @@ class EngineWorker:
 
     def _last_words(self, session: Session) -> None:
         self._record(session)
-        store.save(session, self._advanced, self._seat(0), self._parts.home)
+        saving.save(session, self._advanced, self._seat(0), self._parts.home)
         store.release(session, self._name)
         task_rows.release_tasks(session, self._name)
 
@@ -177,7 +178,8 @@ class EngineWorker:
         for task in (*turn.saved.mine, *turn.tasks):
             self._submit(task)
         self._advance(turn.claims, turn.machines)
-        return bool(turn.claims or turn.tasks or turn.saved.stored or turn.saved.mine)
+        # The claim has shown that nothing else is due; a task that ends nudges.
+        return bool(self._advanced or self._crashed)
 
     def _written(self, must_renew: bool) -> _Turn:
         database = self._parts.database
@@ -210,7 +212,7 @@ class EngineWorker:
 
     def _save_one(self, session: Session, one: Advanced) -> None:
         # No room: the tasks that it orders are left to whoever comes first.
-        store.save(session, [one], self._seat(0), self._parts.home)
+        saving.save(session, [one], self._seat(0), self._parts.home)
 
     def _collect(self) -> None:
         while True:
@@ -238,7 +240,7 @@ class EngineWorker:
             text = f"流程实例 {name} 无法继续，请查看后台日志 execution_crashed"
             raise_alarm(session, "workflow_crashed", text, self._parts.clock.now())
         self._record(session)
-        saved = store.save(session, self._advanced, seat, self._parts.home)
+        saved = saving.save(session, self._advanced, seat, self._parts.home)
         if must_renew:
             task_rows.renew_tasks(session, seat)
         rest = self._seat(seat.room - len(saved.mine))
@@ -263,7 +265,7 @@ class EngineWorker:
                 for signal in claim.signals:
                     run.apply(signal)
                 run.advance(self._settings.events_at_once)
-                self._advanced.append(store.advanced(claim, run))
+                self._advanced.append(saving.advanced(claim, run))
             except Exception:
                 # A fault of ours in one execution must not hold up the others.
                 log.exception("execution_crashed", extra={"execution": claim.row.name})
