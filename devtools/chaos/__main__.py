@@ -18,9 +18,14 @@ from devtools.chaos.checks import Result
 from devtools.chaos.runs import fallback_run, fault_run, kill_run, redis_run
 from devtools.chaos.site import Plan
 from devtools.chaos.table import result_text
+from devtools.chaos.workflow_checks import WorkflowResult
+from devtools.chaos.workflow_runs import clock_run, worker_kill_run
+from devtools.chaos.workflow_site import WorkflowPlan
+from devtools.chaos.workflow_table import workflow_text
 from gongdian.logs import set_up_logs
 
-Run = Callable[[], Result]
+AnyResult = Result | WorkflowResult
+Run = Callable[[], AnyResult]
 # With one worker a kill stops everything: B and E take too long there for a quick look.
 _SHORT_ON_BOTH = "AC"
 
@@ -34,7 +39,7 @@ def main() -> int:
     with ThreadPoolExecutor(options.lanes) as lanes:
         for future in [lanes.submit(run) for run in _runs(options)]:
             results.append(future.result())
-            print(result_text(results[-1]), end="\n\n", flush=True)
+            print(_text(results[-1]), end="\n\n", flush=True)
     if options.json:
         rows = [asdict(result) for result in results]
         options.json.write_text(json.dumps(rows, ensure_ascii=False, indent=1), "utf-8")
@@ -44,13 +49,21 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def _text(result: AnyResult) -> str:
+    return workflow_text(result) if isinstance(result, WorkflowResult) else result_text(result)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m devtools.chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="600 messages, 8 kills, 6 lanes")
     parser.add_argument("--backend", choices=("sqlite", "mariadb", "both"), default="both")
     parser.add_argument("--messages", type=int, help="messages of a kill run (5000)")
     parser.add_argument("--kills", type=int, help="kills of a kill run (50)")
-    parser.add_argument("--only", default="ABCDE", help="letters of the runs, such as AE")
+    parser.add_argument(
+        "--executions", type=int, help="executions of run F (2000); G has about half"
+    )
+    parser.add_argument("--worker-kills", type=int, help="kills of run F (100)")
+    parser.add_argument("--only", default="ABCDEFG", help="letters of the runs, such as AE")
     parser.add_argument("--lanes", type=int, help="runs at the same time (3)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments, victims and faults")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -59,6 +72,10 @@ def _options() -> argparse.Namespace:
     options.messages = options.messages or usual[0]
     options.kills = usual[1] if options.kills is None else options.kills
     options.lanes = options.lanes or usual[2]
+    workflows = (200, 12) if options.short else (2000, 100)
+    options.executions = options.executions or workflows[0]
+    if options.worker_kills is None:
+        options.worker_kills = workflows[1]
     return options
 
 
@@ -99,7 +116,43 @@ def _runs(options: argparse.Namespace) -> list[Run]:
             runs.append(partial(_guarded, redis_run, plan, "mariadb"))
         else:
             print("D Redis gone for good: left out, there is no redis-server here", flush=True)
-    return runs
+    return runs + _workflow_runs(options, backends)
+
+
+def _workflow_runs(options: argparse.Namespace, backends: tuple[str, ...]) -> list[Run]:
+    """The runs of the workflow engine: every one on every backend, in short too."""
+    open_at_once = 60 if options.short else 150
+    plan = partial(WorkflowPlan, seed=options.seed)
+    killed = plan(
+        "F workflow workers killed",
+        options.executions,
+        kills=options.worker_kills,
+        in_flight=open_at_once,
+    )
+    jumped = plan(
+        "G workflow workers paused, clock",
+        options.executions // 2,
+        pauses=3 if options.short else 15,
+        in_flight=60,
+    )
+    plans = ((worker_kill_run, killed), (clock_run, jumped))
+    return [
+        partial(_guarded_workflow, run, one, backend)
+        for run, one in plans
+        for backend in backends
+        if one.title[0] in options.only
+    ]
+
+
+def _guarded_workflow(
+    run: Callable[[WorkflowPlan, str], WorkflowResult], plan: WorkflowPlan, backend: str
+) -> WorkflowResult:
+    try:
+        return run(plan, backend)
+    except Exception as error:  # noqa: BLE001 - one broken run must not hide the others
+        traceback.print_exc()
+        failure = f"{type(error).__name__}: {error}"
+        return WorkflowResult(plan.title, backend, failures=[failure])
 
 
 def _guarded(run: Callable[[Plan, str], Result], plan: Plan, backend: str) -> Result:

@@ -20,6 +20,12 @@ _KEYS = {
 }
 
 
+def shared_keys() -> tuple[bytes, bytes]:
+    """The keys for data and index that every run of this program has."""
+    data_key, index_key = (base64.b64decode(_KEYS[name]) for name in ("DATA_KEY", "INDEX_KEY"))
+    return data_key, index_key
+
+
 def other_channels(web_url: str) -> dict[str, Any]:
     """Settings of a sandbox that has text messages with reports, and a mail server."""
     report_url = f"{web_url}/receipts/sms/{_REPORT_TOKEN}"

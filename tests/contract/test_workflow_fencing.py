@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -140,6 +141,37 @@ def test_a_paused_worker_s_task_is_done_by_another_and_its_own_result_dropped(
     assert whole(slow, started)
     slow.close()
     fast.close()
+
+
+def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
+    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, calls = Held(), Counter[str]()
+
+    def count(event: Any, call: Any) -> Any:
+        calls[call.key] += 1
+        return event
+
+    crew = Crew(database, clock, {"held": held, "count": count})
+    branches = [machine(A=invoke("held")), machine(B=invoke("count"))]
+    crew.publish("both", machine(Both={"Type": "Parallel", "Branches": branches, "End": True}))
+    started = crew.start("both")
+    paused = crew.worker("paused", WorkerSettings(threads=1))
+    paused.turn()
+    paused.turn()
+    assert held.entered.wait(5)  # the other task waits in the pool
+    now = time.monotonic()
+    monkeypatch.setattr("workflows.engine.worker.time.monotonic", lambda: now + 61)
+    clock.move(timedelta(seconds=61))
+    held.let_go.set()
+    while paused.in_flight:
+        paused._collect()
+    assert calls == {}
+    monkeypatch.undo()
+    crew.settle(paused, crew.worker("other"))
+    assert crew.look(started).status is Status.SUCCEEDED
+    assert list(calls.values()) == [1]
+    crew.close()
 
 
 def test_a_slow_task_keeps_its_lease_while_its_worker_lives(

@@ -190,6 +190,23 @@ def test_heartbeats_keep_a_task_alive(crew: Crew) -> None:
         crew.database.run(lambda session: tokens.send_heartbeat(session, TOKENS[0], crew.now_ms()))
 
 
+@pytest.mark.parametrize("limit", ["HeartbeatSeconds", "TimeoutSeconds", "machine"])
+def test_an_answer_that_was_accepted_counts_though_time_had_run_out(crew: Crew, limit: str) -> None:
+    limits = {} if limit == "machine" else {limit: 60}
+    definition = machine(A=ask(**limits))
+    crew.publish("ask", {**definition, "TimeoutSeconds": 60} if limit == "machine" else definition)
+    started = crew.start("ask")
+    worker = crew.worker()
+    crew.settle(worker)
+    crew.clock.move(timedelta(seconds=60))
+    worker.turn()  # has seen the time-out and has not saved it
+    succeed(crew, TOKENS[0])
+    crew.settle(worker)
+    found = crew.look(started)
+    assert (found.status, found.output) == (Status.SUCCEEDED, '{"ok":true}')
+    assert "TaskTimedOut" not in crew.types(started)
+
+
 def test_a_stopped_execution_takes_no_answer(crew: Crew) -> None:
     started, worker = waiting(crew)
     crew.database.run(

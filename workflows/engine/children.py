@@ -147,5 +147,5 @@ def _stop(session: Session, condition: ColumnElement[bool], home: Home) -> None:
             f"The Task state in AWS Step Functions execution [{arn}] which was managing this "
             "resource was aborted"
         )
-        wake(session, child.id)
-        add_answer(session, child.id, Answer(0, 0, AnswerKind.STOP, None, None, cause))
+        if wake(session, child.id):  # it may have ended since it was found
+            add_answer(session, child.id, Answer(0, 0, AnswerKind.STOP, None, None, cause))

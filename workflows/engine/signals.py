@@ -24,12 +24,13 @@ def add_answer(session: Session, execution_id: int, answer: Answer) -> None:
     )
 
 
-def wake(session: Session, execution_id: int) -> None:
+def wake(session: Session, execution_id: int) -> bool:
     """Somebody must look at the execution at once; a worker that holds it will see it.
 
+    False when it has ended.
     Locks the execution's row: to be called before its tasks are touched.
     """
-    session.execute(statements.WAKE, {"b_id": execution_id})
+    return session.execute(statements.WAKE, {"b_id": execution_id}).rowcount == 1
 
 
 def stored_error(error: str | None) -> str | None:

@@ -81,7 +81,10 @@ class _Turn:
 
 
 class EngineWorker:
-    """One worker; ``run`` blocks, ``start`` and ``stop`` use a thread of their own."""
+    """One worker; ``run`` blocks, ``start`` and ``stop`` use a thread of their own.
+
+    ``name`` must be another one at each start: leases are renewed and given back by it.
+    """
 
     def __init__(self, parts: WorkerParts, name: str) -> None:
         self._parts = parts
@@ -90,7 +93,7 @@ class EngineWorker:
         self._around = Surroundings(self._now_ms)
         self._versions = CompiledVersions()
         self._advanced: list[Advanced] = []
-        self._results: SimpleQueue[tuple[ClaimedTask, Answer]] = SimpleQueue()
+        self._results: SimpleQueue[tuple[ClaimedTask, Answer | None]] = SimpleQueue()
         self._unsaved: list[tuple[ClaimedTask, Answer]] = []
         self._crashed: list[str] = []
         self._running = 0
@@ -217,11 +220,15 @@ class EngineWorker:
     def _collect(self) -> None:
         while True:
             try:
-                self._unsaved.append(self._results.get_nowait())
+                task, answer = self._results.get_nowait()
             except Empty:
                 return
             self._running -= 1
+            if answer is None:
+                log.warning("task_too_old", extra={"key": task.key})
+                continue
             self.counts.tasks += 1
+            self._unsaved.append((task, answer))
 
     def _must_renew(self) -> bool:
         age = time.monotonic() - self._renewed
@@ -282,10 +289,14 @@ class EngineWorker:
 
     def _submit(self, task: ClaimedTask) -> None:
         self._running += 1
-        self._pool.submit(self._perform, task)
+        self._pool.submit(self._perform, task, time.monotonic())
 
-    def _perform(self, task: ClaimedTask) -> None:
-        answer = perform(task, self._parts.functions, self._parts.queues)
+    def _perform(self, task: ClaimedTask, submitted: float) -> None:
+        # A process that was paused wakes up with tasks that others may have begun by now.
+        age = time.monotonic() - max(submitted, self._renewed)
+        answer = None
+        if age < self._settings.task_lease_s:
+            answer = perform(task, self._parts.functions, self._parts.queues)
         self._results.put((task, answer))
         self._nudge.set()
 
