@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from gongdian.clock import MovableClock
 from gongdian.db import Database
@@ -294,6 +294,20 @@ def test_redrive_ends_after_fourteen_days(crew: Crew) -> None:
         crew.database.run(
             lambda session: executions.redrive(session, f"fail:{started.name}", HOME, crew.now_ms())
         )
+
+
+def test_what_was_too_large_to_keep_is_not_redriven(crew: Crew) -> None:
+    crew.publish("fail", machine(A={"Type": "Fail", "Error": "No"}))
+    started = crew.start("fail")
+    crew.until(started, crew.worker())
+    crew.database.run(
+        lambda session: session.execute(update(workflow_executions).values(snapshot=None))
+    )
+    with pytest.raises(ConflictError, match="too large to be kept"):
+        crew.database.run(
+            lambda session: executions.redrive(session, f"fail:{started.name}", HOME, crew.now_ms())
+        )
+    assert crew.types(started).count("ExecutionStarted") == 1
 
 
 def test_history_is_read_by_pages_in_both_directions(crew: Crew) -> None:

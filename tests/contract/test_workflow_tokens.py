@@ -14,7 +14,7 @@ from gongdian.adapters.queue_local import LocalQueue
 from gongdian.clock import MovableClock
 from gongdian.db import Database
 from gongdian.errors import ConflictError, InputError
-from gongdian.workflow_tables import workflow_tasks
+from gongdian.workflow_tables import workflow_answers, workflow_tasks
 from tests.workflow_crew import HOME, Crew, Held, invoke, machine
 from workflows.engine import executions, tokens
 from workflows.engine.orders import Status
@@ -157,11 +157,27 @@ def test_a_token_that_was_never_given_is_invalid(crew: Crew, token: str) -> None
 
 def test_an_output_that_is_no_json_leaves_the_token_good(crew: Crew) -> None:
     started, worker = waiting(crew)
-    for bad in ("{", "NaN", '"' + "x" * 262_143 + '"'):
+    for bad in ("{", "NaN", '"' + "x" * 262_143 + '"', "[" * 500 + "]" * 500, "[" * 99_999):
         with pytest.raises(InputError, match="InvalidOutput"):
             succeed(crew, TOKENS[0], bad)
     succeed(crew, TOKENS[0])
     assert crew.until(started, worker).status is Status.SUCCEEDED
+
+
+def test_an_answer_that_cannot_be_read_fails_its_own_task_only(crew: Crew) -> None:
+    started, worker = waiting(crew)
+    succeed(crew, TOKENS[0])
+    crew.database.run(
+        lambda session: session.execute(workflow_answers.update().values(output="no JSON"))
+    )
+    crew.publish("sound", machine(A={"Type": "Succeed"}))
+    sound = crew.start("sound")
+    crew.settle(worker)
+    assert crew.look(sound).status is Status.SUCCEEDED
+    assert (crew.look(started).status, crew.look(started).error) == (
+        Status.FAILED,
+        "States.Runtime",
+    )
 
 
 def test_a_token_dies_with_its_time_limit(crew: Crew) -> None:

@@ -205,6 +205,8 @@ def _not_redrivable(row: AnyRow, now: datetime) -> str:
         return f"Execution is {row.status} and cannot be redriven"
     if row.pruned_at is not None or now - row.stopped_at > REDRIVABLE_FOR:
         return "Execution redrivable period exceeded"
+    if row.snapshot is None:
+        return "The execution's position was too large to be kept"
     if row.last_event >= MOST_EVENTS - 1:
         return "Execution history event limit exceeded"
     return ""

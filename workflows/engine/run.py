@@ -264,15 +264,11 @@ class Run:
         """The state that a scope is in."""
         return self.machine.charts[scope.chart].states[scope.state]
 
-    # -- what the world says ----------------------------------------------------------------
-
     def apply(self, signal: Answer | TimerFired) -> None:
         """Take an answer or a timer; one that is no longer awaited is ignored."""
         self.now = self.around.now()
         if self.status is Status.RUNNING:
             hearing.take(self, signal)
-
-    # -- storing ----------------------------------------------------------------------------
 
     def snapshot(self) -> str:
         """The position as JSON text; an execution whose position is too large has failed.

@@ -15,6 +15,7 @@ from gongdian.db import AnyRow, Session
 from workflows.engine import statements
 from workflows.engine.documents import Document, read_json
 from workflows.engine.home import Home
+from workflows.engine.language.errors import RUNTIME
 from workflows.engine.orders import Answer, AnswerKind, Facts, TimerFired, TimerKind
 from workflows.engine.run import Run, Surroundings
 from workflows.engine.states import Machine
@@ -66,18 +67,19 @@ def _answers(session: Session, ids: list[int]) -> dict[int, list[tuple[int, Answ
     found: dict[int, list[tuple[int, Answer]]] = {}
     rows = session.execute(statements.ANSWERS, {"b_ids": ids}).all() if ids else ()
     for row in rows:
-        output = None if row.output is None else Document(read_json(row.output), row.output)
-        answer = Answer(
-            row.scope,
-            row.serial,
-            AnswerKind(row.kind),
-            output,
-            row.error,
-            row.cause,
-            row.worker,
-        )
+        answer = _answer(row)
         found.setdefault(row.execution_id, []).append((row.id, answer))
     return found
+
+
+def _answer(row: AnyRow) -> Answer:
+    """A stored answer; one that cannot be read fails its own task and nobody else's."""
+    place = row.scope, row.serial
+    try:
+        output = None if row.output is None else Document(read_json(row.output), row.output)
+    except (ValueError, RecursionError):
+        return Answer(*place, AnswerKind.FAILED, None, RUNTIME, "The answer cannot be read.")
+    return Answer(*place, AnswerKind(row.kind), output, row.error, row.cause, row.worker)
 
 
 def _fired(session: Session, ids: list[int], now_ms: int) -> dict[int, list[TimerFired]]:

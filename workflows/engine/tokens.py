@@ -39,11 +39,12 @@ def send_success(session: Session, token: str, output: str) -> None:
     """Finish a task with a JSON text; InputError InvalidOutput, ConflictError TaskTimedOut."""
     try:
         document = Document(read_json(output), None)
-        size = document.size
+        size, is_too_deep = document.size, document.is_too_deep
     except (ValueError, RecursionError) as error:
         raise InputError("InvalidOutput", f"Invalid Output: {error}") from None
-    if size > LARGEST_DOCUMENT:
-        raise InputError("InvalidOutput", f"the output has over {LARGEST_DOCUMENT} bytes")
+    if size > LARGEST_DOCUMENT or is_too_deep:
+        text = f"the output has over {LARGEST_DOCUMENT} bytes or is nested too deeply"
+        raise InputError("InvalidOutput", text)
     _finish(session, token, AnswerKind.SUCCEEDED, document, None, None)
 
 

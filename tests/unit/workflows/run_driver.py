@@ -75,6 +75,27 @@ def distributed(chart: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return mapping({**chart, "ProcessorConfig": config}, **fields)
 
 
+def parallel(*branches: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A Parallel."""
+    return {"Type": "Parallel", "Branches": list(branches), **fields}
+
+
+def waiting(name: str = "W", seconds: int = 100) -> dict[str, Any]:
+    """A chart of one Wait."""
+    return machine({name: {"Type": "Wait", "Seconds": seconds}})
+
+
+def failing(*bad: Any) -> Any:
+    """A function that fails for some payloads and gives tenfold of the others."""
+
+    def function(payload: Any) -> Any:
+        if payload in bad:
+            raise TaskError("Broken", f"no {payload}")
+        return payload * 10
+
+    return {"f": function}
+
+
 class Driver:
     """One execution; with ``restores`` every batch is stored and taken up by a new Run."""
 

@@ -1,4 +1,4 @@
-"""Parallel and Map: order, concurrency, the failure of one child, distributed Maps, redrive."""
+"""Parallel and inline Map: order, concurrency, the failure of one child."""
 
 from __future__ import annotations
 
@@ -10,36 +10,19 @@ import pytest
 
 from tests.unit.workflows.run_driver import (
     Driver,
-    TaskError,
     distributed,
     drive,
+    failing,
     machine,
     mapping,
+    parallel,
     passing,
     result,
     task,
+    waiting,
 )
 
 RUNTIME = "States.Runtime"
-
-
-def parallel(*branches: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"Type": "Parallel", "Branches": list(branches), **fields}
-
-
-def waiting(name: str = "W", seconds: int = 100) -> dict[str, Any]:
-    return machine({name: {"Type": "Wait", "Seconds": seconds}})
-
-
-def failing(*bad: Any) -> Any:
-    """A function that fails for some payloads and gives tenfold of the others."""
-
-    def function(payload: Any) -> Any:
-        if payload in bad:
-            raise TaskError("Broken", f"no {payload}")
-        return payload * 10
-
-    return {"f": function}
 
 
 # -- Parallel ---------------------------------------------------------------------------------
@@ -347,219 +330,3 @@ def test_the_failure_of_a_large_map_takes_no_square_time() -> None:
     begun.fail(next(iter(begun.open.values())), "E")
     assert time.perf_counter() - began < 2
     assert begun.status == "FAILED"
-
-
-# -- distributed Map --------------------------------------------------------------------------
-
-
-def test_events_of_a_distributed_map() -> None:
-    done = drive(machine({"M": distributed(machine({"T": task()}))}), [1, 2], failing())
-    assert done.output == [10, 20]
-    assert done.types == [
-        "ExecutionStarted",
-        "MapStateEntered",
-        "MapStateStarted",
-        "MapRunStarted",
-        "MapRunSucceeded",
-        "MapStateSucceeded",
-        "MapStateExited",
-        "ExecutionSucceeded",
-    ]
-    arn = done.events[3]["mapRunStartedEventDetails"]["mapRunArn"]
-    assert arn.startswith("arn:aws:states:local:000000000000:mapRun:m/M:")
-
-
-@pytest.mark.parametrize(
-    ("fields", "bad", "output"),
-    [
-        ({"ToleratedFailureCount": 2}, [2, 4], [10, 30]),
-        ({"ToleratedFailureCountPath": "$.n"}, [2], [10, 30, 40]),
-        ({"ToleratedFailurePercentage": 50}, [1, 3], [20, 40]),
-        ({"ToleratedFailurePercentagePath": "$.p"}, [1], [20, 30, 40]),
-        ({"ToleratedFailurePercentage": 100}, [1, 2, 3, 4], []),
-        ({"ToleratedFailureCount": 1}, [2, 4], None),
-        ({"ToleratedFailurePercentage": 49}, [2, 4], None),
-        # Of two thresholds the lower one decides.
-        ({"ToleratedFailureCount": 3, "ToleratedFailurePercentage": 25}, [2, 4], None),
-        ({"ToleratedFailureCount": 0, "ToleratedFailurePercentage": 100}, [2], None),
-        ({}, [4], None),
-    ],
-)
-def test_tolerated_failures(fields: dict[str, Any], bad: list[int], output: Any) -> None:
-    state = distributed(machine({"T": task()}), ItemsPath="$.l", **fields)
-    input = {"l": [1, 2, 3, 4], "n": 1, "p": "25"}
-    done = drive(machine({"M": state}), input, failing(*bad))
-    if output is None:
-        assert done.error == "States.ExceedToleratedFailureThreshold"
-        assert done.types[-3:] == ["MapRunFailed", "MapStateFailed", "ExecutionFailed"]
-        about = done.events[-3]["mapRunFailedEventDetails"]
-        assert about == {"error": done.error, "cause": done.cause}
-    else:
-        assert done.output == output
-        assert "MapRunSucceeded" in done.types
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"ToleratedFailureCountPath": "$.minus"},
-        {"ToleratedFailurePercentagePath": "$.minus"},
-        {"ToleratedFailurePercentagePath": "$.much"},
-        {"ToleratedFailureCountPath": "$.no"},
-        {"ToleratedFailureCountPath": "$.text"},
-    ],
-)
-def test_a_bad_tolerance_fails(fields: dict[str, Any]) -> None:
-    state = distributed(machine({"A": passing()}), ItemsPath="$.l", **fields)
-    done = drive(machine({"M": state}), {"l": [1], "minus": -1, "much": 101, "text": "x"})
-    assert (done.error, "ToleratedFailure" in (done.cause or "")) == (RUNTIME, True)
-
-
-def test_a_runtime_error_in_a_child_is_the_childs_own() -> None:
-    chart = machine({"A": passing(InputPath="$.x")})
-    state = distributed(chart, ToleratedFailureCount=1)
-    assert result(state, [{"x": 1}, {}]) == [1]
-    done = drive(machine({"M": state}), [{}, {}])
-    assert done.error == "States.ExceedToleratedFailureThreshold"
-
-
-def test_an_endless_loop_in_a_child_comes_to_an_end() -> None:
-    loop = {"StartAt": "A", "States": {"A": passing(Next="B"), "B": passing(Next="A")}}
-    begun = Driver(machine({"M": distributed(loop, ToleratedFailureCount=1)}), [1])
-    begun.run.advance(100)
-    assert begun.run.ready  # it lets go of the worker meanwhile
-    assert begun.go().output == []
-
-
-# -- redrive ----------------------------------------------------------------------------------
-
-
-def once_bad(bad: list[Any], ask: list[Any]) -> Any:
-    def function(payload: Any) -> Any:
-        ask.append(payload)
-        if payload in bad:
-            raise TaskError("Broken")
-        return payload * 10
-
-    return {"f": function}
-
-
-def test_redrive_of_a_task() -> None:
-    bad, asked = [1], []
-    states = {"A": passing(Next="T"), "T": task(Next="B"), "B": passing()}
-    done = drive(machine(states), 1, once_bad(bad, asked))
-    bad.clear()
-    done.redrive()
-    assert done.go().output == 10
-    assert done.types.count("TaskStateEntered") == 1
-    redriven = next(event for event in done.events if event["type"] == "ExecutionRedriven")
-    assert redriven["executionRedrivenEventDetails"] == {"redriveCount": 1}
-
-
-def test_redrive_counts_in_the_context_and_restarts_the_time_limit() -> None:
-    begun = Driver(
-        machine(
-            {
-                "W": {"Type": "Wait", "Seconds": 50, "Next": "P"},
-                "P": passing(Parameters={"n.$": "$$.Execution.RedriveCount"}),
-            },
-            TimeoutSeconds=60,
-        )
-    )
-    begun.advance()
-    begun.now += 30_000
-    begun.stop()
-    begun.redrive()
-    begun.stop()
-    begun.redrive()
-    assert begun.go().output == {"n": 2}
-    assert begun.seconds == 80
-
-
-def test_redrive_gives_all_attempts_again() -> None:
-    asked: list[Any] = []
-    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}]
-    done = drive(machine({"T": task(Retry=retry)}), 1, once_bad([1], asked))
-    done.redrive()
-    done.go()
-    assert (done.status, len(asked)) == ("FAILED", 4)
-
-
-def test_redrive_runs_only_what_had_not_succeeded() -> None:
-    bad, asked = [2], []
-    fast, slow = machine({"A": task(InputPath="$[0]")}), waiting("W", 5)
-    bad_one = machine(
-        {"W2": {"Type": "Wait", "Seconds": 1, "Next": "B"}, "B": task(InputPath="$[1]")}
-    )
-    done = drive(machine({"P": parallel(fast, bad_one, slow)}), [1, 2], once_bad(bad, asked))
-    assert done.status == "FAILED"
-    bad.clear()
-    done.redrive()
-    assert done.go().output == [10, 20, [1, 2]]
-    assert asked == [1, 2, 2]
-    assert done.types.count("ParallelStateStarted") == 1
-
-
-def test_redrive_of_a_map() -> None:
-    bad, asked = [2], []
-    state = mapping(machine({"T": task()}), MaxConcurrency=2)
-    done = drive(machine({"M": state}), [1, 2, 3, 4], once_bad(bad, asked))
-    assert (done.status, asked) == ("FAILED", [1, 2])
-    bad.clear()
-    done.redrive()
-    assert done.go().output == [10, 20, 30, 40]
-    assert sorted(asked) == [1, 2, 2, 3, 4]
-
-
-def test_redrive_of_a_map_whose_item_selector_fails() -> None:
-    state = mapping(
-        machine({"A": passing()}), ItemSelector={"x.$": "States.StringToJson($$.Map.Item.Value)"}
-    )
-    done = drive(machine({"M": state}), ["{"])
-    done.redrive()
-    assert (done.status, done.error) == ("FAILED", "States.IntrinsicFailure")
-
-
-def test_redrive_of_a_distributed_map_runs_tolerated_failures_too() -> None:
-    bad, asked = [1, 2], []
-    state = distributed(machine({"T": task()}), ToleratedFailureCount=1, MaxConcurrency=1)
-    done = drive(machine({"M": state}), [1, 2, 3], once_bad(bad, asked))
-    assert (done.status, asked) == ("FAILED", [1, 2])
-    bad.clear()
-    done.redrive()
-    assert done.go().output == [10, 20, 30]
-    assert sorted(asked) == [1, 1, 2, 2, 3]
-
-
-def test_redrive_enters_what_was_never_entered() -> None:
-    first = machine({"A": passing(Next="A2"), "A2": passing(Result="a2")})
-    bad = machine({"F": {"Type": "Fail", "Error": "E"}})
-    begun = Driver(machine({"P": parallel(first, bad)}))
-    while "PassStateExited" not in begun.types:
-        begun.run.advance(1)
-    begun.run.ready.rotate(-1)  # A is left and A2 is not entered when the other branch fails
-    begun.advance()
-    assert begun.types[-3:] == ["FailStateEntered", "ParallelStateFailed", "ExecutionFailed"]
-    begun.redrive()
-    names = [
-        event["stateEnteredEventDetails"]["name"]
-        for event in begun.events
-        if event["type"] == "PassStateEntered"
-    ]
-    # The branch that fails again does so before or after; A2 is entered, A is not run again.
-    assert names in (["A"], ["A", "A2"])
-    states = [scope.state for scope in begun.run.scopes.values() if scope.chart == 1]
-    assert states == ["A2"] or "A2" in names
-
-
-def test_redrive_after_a_stop_in_a_nested_map() -> None:
-    inner = mapping(machine({"T": task()}), MaxConcurrency=1)
-    begun = Driver(machine({"M": mapping(machine({"I": inner}))}), [[1, 2], [3, 4]])
-    begun.advance()
-    first = next(iter(begun.open.values()))
-    begun.answer(first, first.payload.value * 10)
-    begun.stop()
-    assert not begun.open
-    begun.functions = failing()
-    begun.redrive()
-    assert begun.go().output == [[10, 20], [30, 40]]
