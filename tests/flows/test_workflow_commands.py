@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gongdian.audit import audit_rows
 from gongdian.clock import SystemClock
@@ -159,7 +159,7 @@ def test_a_person_answers_by_token_and_a_failure_is_redriven(place: Place) -> No
     listed = place.run("workflow", "list", "visit", "--status", "SUCCEEDED").stdout
     assert listed.strip().endswith("成功\tvisit:v1")
     with place.database.read() as session:
-        actions = [row.action for row in audit_rows(session)]
+        actions = session.execute(select(audit_rows.c.action)).scalars().all()
     for verb in ("published", "started", "answered", "redriven", "viewed"):
         assert f"workflow:execution:{verb}" in actions
 
