@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, String
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    String,
+    type_coerce,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -179,6 +189,19 @@ class PackedText(EncryptedText):
         """The inverse of ``encode``."""
         body = zlib.decompress(plain[1:]) if plain[:1] == b"z" else plain[1:]
         return body.decode("utf-8", "surrogatepass")
+
+
+def as_stored(column: Column[Any]) -> ColumnElement[Any]:
+    """An encrypted column as its bytes, so that one row that cannot be opened spoils no other."""
+    return type_coerce(column, LargeBinary()).label(column.name)
+
+
+def opened(column: Column[Any], stored: bytes | None) -> Any:
+    """What bytes from ``as_stored`` hold; InputError when no installed key opens them."""
+    kind = column.type
+    if stored is None or not isinstance(kind, EncryptedText):
+        return stored
+    return kind.decode(unseal(bytes(stored), kind.purpose))
 
 
 class EncryptedJson(EncryptedText):

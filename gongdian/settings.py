@@ -288,6 +288,11 @@ def check_settings(settings: Settings) -> list[tuple[str, str]]:
     if settings.send_timeout_s <= 0 or settings.send_lease_s < 2 * settings.send_timeout_s:
         found.append(("E110", "SEND_TIMEOUT_S 须大于 0，SEND_LEASE_S 至少是它的两倍"))
     found += [
+        ("E118", f"{name.upper()} 应在 {least} 到 {most} 之间")
+        for name, least, most in _BETWEEN
+        if not least <= getattr(settings, name) <= most
+    ]
+    found += [
         ("E114", f"{name.upper()} 格式不对：应为43位字母和数字")
         for name in _AES_KEYS
         if getattr(settings, name) and not _AES_KEY.fullmatch(getattr(settings, name))
@@ -307,6 +312,8 @@ _AT_LEAST_ONE = (
     "sms_rate_per_s",
     "mail_rate_per_s",
 )
+# The engine renews a lease well before it ends; a shorter one would be lost on a busy machine.
+_BETWEEN = (("workflow_threads", 1, 100), ("workflow_task_lease_s", 10, 3600))
 _QUOTAS = ("daily_quota", "sms_daily_quota", "mail_daily_quota")
 _REPORT_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 

@@ -59,8 +59,11 @@ workflow_executions = Table(
     Column("pruned_at", UtcDateTime),
     UniqueConstraint("machine", "name"),
     Index("ix_workflow_executions_wake", "wake_at_ms"),
-    Index("ix_workflow_executions_status", "machine", "status", "id"),
-    Index("ix_workflow_executions_stopped", "stopped_at"),
+    Index("ix_workflow_executions_lease", "leased_until_ms"),
+    Index("ix_workflow_executions_owner", "owner"),
+    Index("ix_workflow_executions_machine", "machine", "id"),
+    Index("ix_workflow_executions_status", "status", "id"),
+    Index("ix_workflow_executions_pruned", "pruned_at", "stopped_at"),
     Index("ix_workflow_executions_parent", "parent_id", "parent_task"),
 )
 
@@ -102,6 +105,9 @@ workflow_tasks = Table(
     Column("lease_until_ms", BigInteger),
     Column("token_hash", Digest),
     Column("heartbeat_s", Integer),
+    # the execution that is waited for: this task may have started it, or found it running
+    Column("child_id", RowId),
+    Index("ix_workflow_tasks_child", "child_id", "state"),
     Index("ix_workflow_tasks_lease", "lease_until_ms"),
     Index("ix_workflow_tasks_token", "token_hash", unique=True),
     Index("ix_workflow_tasks_name", "service", "name", "state"),

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devtools.asl_conformance.cases import Case, read_cases
@@ -27,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, TypeError) as error:
         print(f"the cases cannot be read: {error}", file=sys.stderr)
         return 2
-    report = run(cases, Bounds(seconds=options.seconds))
+    with _without_alarms():
+        report = run(cases, Bounds(seconds=options.seconds))
     if options.out:
         options.out.write_text(json.dumps(as_json(report), indent=1), "utf-8")
     for line in report_lines(report):
@@ -45,6 +49,17 @@ def run(cases: list[Case], bounds: Bounds) -> Report:
     verdicts = [judge_definition(case) for case in cases if not case.is_execution]
     accepted = [judge_definition(case) for case in cases if case.is_execution]
     return Report(results, verdicts, accepted)
+
+
+@contextmanager
+def _without_alarms() -> Iterator[None]:
+    """Cases fail on purpose: what the engine would tell operators is not the report."""
+    logger = logging.getLogger("gongdian.alarms")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _printable(line: str) -> str:

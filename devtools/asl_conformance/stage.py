@@ -117,7 +117,7 @@ class Stage:
     def _end_worker(self) -> None:
         self._worker.stop()
         with suppress(Exception):  # what it still held may be what it failed on
-            self._worker.run()  # stopped already: only winds up
+            self._worker.close()
 
     # -- one case ---------------------------------------------------------------------------
 
@@ -231,9 +231,9 @@ class Stage:
         self.sleepers.send_home()
         self._faults.texts.clear()
         with self._database.read() as session:
-            left, _ = executions.list_executions(session, _HOME, status=Status.RUNNING)
+            left, _ = executions.list_executions(session, status=Status.RUNNING)
         for one in left:
-            self._stop(one.arn, None)
+            self._stop(f"{one.machine}:{one.name}", None)
         deadline = time.monotonic() + 2.0
         while self._worker.in_flight and time.monotonic() < deadline:
             self._worker.turn()

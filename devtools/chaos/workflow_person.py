@@ -92,7 +92,7 @@ class Person:
         token, now = letter["token"], in_ms(self._clock.now())
         return self._send(token, "heartbeat", lambda one: tokens.send_heartbeat(one, token, now))
 
-    def _send(self, token: str, kind: str, work: Callable[[Session], None]) -> bool:
+    def _send(self, token: str, kind: str, work: Callable[[Session], object]) -> bool:
         """Do it, again while the database is busy, and tell what came of it; True when taken."""
         result = ""
         began = time.time()
@@ -111,7 +111,7 @@ class Person:
         )
         return result == "ok"
 
-    def _tried(self, work: Callable[[Session], None]) -> str:
+    def _tried(self, work: Callable[[Session], object]) -> str:
         try:
             self._database.run(work)
         except UpstreamError:

@@ -341,11 +341,9 @@ def test_lists_show_the_latest_first_by_status_and_page(crew: Crew) -> None:
     crew.start("wait", name="w")
     crew.settle(crew.worker())
     with crew.database.read() as session:
-        first, following = executions.list_executions(session, HOME, machine="chain", most=3)
-        rest, end = executions.list_executions(
-            session, HOME, machine="chain", before=following, most=3
-        )
-        waiting, _ = executions.list_executions(session, HOME, status=Status.RUNNING)
+        first, following = executions.list_executions(session, machine="chain", most=3)
+        rest, end = executions.list_executions(session, machine="chain", before=following, most=3)
+        waiting, _ = executions.list_executions(session, status=Status.RUNNING)
         counts = executions.count_by_status(session)
     assert [one.name for one in first + rest] == ["c4", "c3", "c2", "c1", "c0"]
     assert end is None

@@ -161,7 +161,7 @@ def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
     paused.turn()
     assert held.entered.wait(5)  # the other task waits in the pool
     now = time.monotonic()
-    monkeypatch.setattr("workflows.engine.worker.time.monotonic", lambda: now + 61)
+    monkeypatch.setattr("workflows.engine.task_pool.time.monotonic", lambda: now + 61)
     clock.move(timedelta(seconds=61))
     held.let_go.set()
     while paused.in_flight:
@@ -187,7 +187,7 @@ def test_a_slow_task_keeps_its_lease_while_its_worker_lives(
     assert held.entered.wait(5)
     for _ in range(5):
         clock.move(timedelta(seconds=QUICK.task_lease_s / 2))
-        monkeypatch.setattr(worker, "_renewed", -1e9)
+        monkeypatch.setattr(worker._tasks, "_renewed", -1e9)
         worker.turn()
         other.turn()
     held.let_go.set()
@@ -220,7 +220,7 @@ def test_when_the_answer_to_a_commit_is_lost_nothing_is_written_twice(
     started = crew.start("task", 7)
     worker = crew.worker()
     real = crew.database.run
-    losses = iter([False, True, False, False, True, False, True])
+    losses = iter([False, True, False, True, True])
 
     def lossy(work: Any, **options: Any) -> Any:
         done = real(work, **options)
@@ -402,7 +402,7 @@ def test_an_answer_wakes_an_execution_whatever_the_clock_says(
     ahead.turn()
     behind = Crew(
         database,
-        MovableClock(clock.now() - timedelta(hours=1), running=False),
+        MovableClock(clock.now() - timedelta(seconds=20), running=False),
         {"echo": lambda event, call: event},
     )
     crew.settle(ahead, behind.worker("behind"))

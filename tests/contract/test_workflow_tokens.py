@@ -340,7 +340,7 @@ def test_a_nested_execution_that_is_only_started(crew: Crew) -> None:
     crew.settle(worker)
     assert crew.look(started).status is Status.SUCCEEDED
     with crew.database.read() as session:
-        running, _ = executions.list_executions(session, HOME, status=Status.RUNNING)
+        running, _ = executions.list_executions(session, status=Status.RUNNING)
     assert [one.machine for one in running] == ["child"]
 
 
@@ -379,7 +379,8 @@ def test_stopping_a_parent_stops_its_child(crew: Crew) -> None:
     )
     crew.settle(worker)
     with crew.database.read() as session:
-        (child,), _ = executions.list_executions(session, HOME, machine="child")
+        (line,), _ = executions.list_executions(session, machine="child")
+        child = executions.describe(session, f"child:{line.name}", HOME)
     assert child.status is Status.ABORTED
     assert f"execution:parent:{started.name}" in (child.cause or "")
 

@@ -7,7 +7,6 @@ Step Functions API reference, with capital first letters as the integration has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -17,6 +16,7 @@ from sqlalchemy import ColumnElement, select, tuple_
 from gongdian.db import AnyRow, Session
 from gongdian.errors import ConflictError, GongdianError, InputError, NotFoundError
 from gongdian.workflow_tables import workflow_executions, workflow_tasks
+from workflows.engine import statements
 from workflows.engine.documents import Document, to_json
 from workflows.engine.home import Home, machine_of
 from workflows.engine.language.errors import TASK_FAILED
@@ -52,6 +52,8 @@ def start_child(session: Session, parent: Facts, order: TaskOrder, now_ms: int, 
         "SdkResponseMetadata": {"RequestId": str(uuid4())},
         "StartDate": started.started_ms,
     }
+    child = {"b_id": parent.id, "b_serial": order.serial, "n_child": started.id}
+    session.execute(statements.SET_CHILD, child)
     done = order.pattern is Pattern.REQUEST
     kind = AnswerKind.SUCCEEDED if done else AnswerKind.SUBMITTED
     add_answer(session, parent.id, Answer(order.scope, order.serial, kind, Document(output)))
@@ -82,13 +84,13 @@ def _refused(order: TaskOrder, error: GongdianError, machine: str, name: str, ho
     return Answer(order.scope, order.serial, AnswerKind.FAILED, None, named, cause)
 
 
-def answer_of(task: AnyRow, row: AnyRow, run: Run, home: Home) -> Answer:
+def answer_of(task: AnyRow, run: Run) -> Answer:
     """What the end of a child means for its parent's task."""
-    about = _description(row, run, home)
+    about = _description(run)
     if run.status is Status.SUCCEEDED and run.output is not None:
         about["OutputDetails"] = {"Included": True}
         if task.pattern == Pattern.SYNC_2.value:
-            about["Input"] = json.loads(about["Input"])
+            about["Input"] = run.facts.input.value
             about["Output"] = run.output.value
         else:
             about["Output"] = run.output.text
@@ -102,14 +104,14 @@ def answer_of(task: AnyRow, row: AnyRow, run: Run, home: Home) -> Answer:
     return Answer(task.scope, task.serial, AnswerKind.FAILED, None, TASK_FAILED, cause)
 
 
-def _description(row: AnyRow, run: Run, home: Home) -> dict[str, Any]:
+def _description(run: Run) -> dict[str, Any]:
     return {
         "ExecutionArn": run.facts.arn,
-        "Input": row.input,
+        "Input": run.facts.input.text,
         "InputDetails": {"Included": True},
-        "Name": row.name,
+        "Name": run.facts.name,
         "StartDate": run.facts.started,
-        "StateMachineArn": home.machine_arn(row.machine),
+        "StateMachineArn": run.facts.machine_arn,
         "Status": run.status.value,
         "StopDate": run.now,
     }

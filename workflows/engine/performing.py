@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
-from workflows.engine.documents import Document, read_json, to_json
+from workflows.engine.documents import LARGEST_DOCUMENT, Document, read_json, to_json
+from workflows.engine.language.errors import DATA_LIMIT_EXCEEDED, RUNTIME
 from workflows.engine.orders import Answer, AnswerKind
 from workflows.engine.resources import Pattern, Service, function_name
 from workflows.engine.task_rows import ClaimedTask
@@ -66,6 +67,9 @@ class NamedFunctions:
 
 def perform(task: ClaimedTask, functions: Functions, queues: Queues | None) -> Answer:
     """Do a task once; whatever happens, there is an answer."""
+    if task.payload is None:
+        cause = "The task's payload cannot be read."
+        return Answer(task.scope, task.serial, AnswerKind.FAILED, None, RUNTIME, cause)
     try:
         if task.service is Service.QUEUE:
             return _send(task, queues)
@@ -83,12 +87,19 @@ def _answer(task: ClaimedTask, value: Any) -> Answer:
     # What is no JSON fails here, as the function's failure.
     if output.is_too_deep:
         raise ValueError("the result is nested too deeply")
+    if output.size > LARGEST_DOCUMENT:
+        who = task.service.value if task.service is not Service.FUNCTION else task.name
+        cause = (
+            f"The state/task '{who}' returned a result with a size exceeding the maximum "
+            "number of bytes service limit."
+        )
+        return Answer(task.scope, task.serial, AnswerKind.FAILED, None, DATA_LIMIT_EXCEEDED, cause)
     return Answer(task.scope, task.serial, kind, output)
 
 
 def _invoke(task: ClaimedTask, functions: Functions) -> Answer:
     is_plain = task.service is Service.FUNCTION
-    payload = task.payload.value
+    payload = task.payload.value if task.payload else None
     event = payload if is_plain else _event_of(payload)
     name = function_name(task.name)
     function = functions.find(name)
@@ -167,7 +178,8 @@ def _invocation(task: ClaimedTask, payload: Any, length: int) -> dict[str, Any]:
 
 
 def _send(task: ClaimedTask, queues: Queues | None) -> Answer:
-    payload = task.payload.value if isinstance(task.payload.value, dict) else {}
+    given = task.payload.value if task.payload else None
+    payload = given if isinstance(given, dict) else {}
     body = payload.get("MessageBody")
     if queues is None or body is None:
         cause = "The request must contain the parameter MessageBody."

@@ -44,11 +44,12 @@ _UNPLACED = {DATA_LIMIT_EXCEEDED}
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a run takes from outside: the instant (milliseconds), chance, secret tokens."""
+    """What a run takes from outside: the instant (milliseconds), chance, tokens, its time's end."""
 
     now: Callable[[], int]
     chance: Callable[[], float] = random.random
     token: Callable[[], str] = new_token
+    is_late: Callable[[], bool] = lambda: False
 
 
 class Run:
@@ -132,7 +133,9 @@ class Run:
     @property
     def _is_full(self) -> bool:
         """Whether the batch is to be saved before more is done."""
-        return self._room <= 0 or self.journal.size >= LARGEST_BATCH
+        if self._room <= 0 or self.journal.size >= LARGEST_BATCH:
+            return True
+        return bool(self.journal.entries) and self.around.is_late()
 
     def _keep_to_limit(self) -> None:
         """Event 25,000 is the end, or the failure (Step Functions service quotas)."""

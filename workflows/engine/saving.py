@@ -72,10 +72,13 @@ def save(session: Session, advanced: Sequence[Advanced], seat: Seat, home: Home)
     for one in held:
         if one.run.status is not Status.RUNNING:
             saved.closed += 1
-            task_rows.tell_parent(session, one.claim.row, one.run, home)
+            task_rows.tell_parents(session, one.run)
     _tell_failures(session, held, from_ms(seat.now_ms))
     saved.stored = len(held)
     return saved
+
+
+_REASONS = {Status.FAILED: "失败", Status.TIMED_OUT: "超时"}
 
 
 def _tell_failures(session: Session, held: Iterable[Advanced], now: datetime) -> None:
@@ -87,8 +90,10 @@ def _tell_failures(session: Session, held: Iterable[Advanced], now: datetime) ->
         if one.run.status in failed and one.claim.row.parent_id is None
     }
     for machine, one in sorted(latest.items()):
-        name, error = one.claim.row.name, stored_error(one.run.error) or "无错误名"
-        text = f"流程 {machine} 有实例失败，最近一个是 {name}：{one.run.status.value} {error}"
+        # An error's name may hold what somebody wrote: only the engine's own are repeated.
+        error = one.run.error or ""
+        reason = error if error.startswith("States.") else _REASONS[one.run.status]
+        text = f"流程 {machine} 有实例失败，最近一个是 {one.claim.row.name}：{reason}"
         raise_alarm(session, f"workflow_failed:{machine}", text, now)
 
 

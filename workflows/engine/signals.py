@@ -6,6 +6,8 @@ from gongdian.db import Session
 from workflows.engine import statements
 from workflows.engine.orders import Answer
 
+_NEVER = 2**62
+
 
 def add_answer(session: Session, execution_id: int, answer: Answer) -> None:
     """Put an answer where the execution's next claim finds it; to be woken before (``wake``)."""
@@ -38,3 +40,11 @@ def stored_error(error: str | None) -> str | None:
     if error is None:
         return None
     return error[:256].encode("utf-8", "replace").decode("utf-8")
+
+
+def absurd_lease(session: Session, now_ms: int, lease_ms: int) -> int:
+    """The end of a lease that nobody can have taken: the clock was put back since.
+
+    Only where all workers share one clock; on a server another machine's may be ahead.
+    """
+    return now_ms + 2 * lease_ms if session.dialect.name == "sqlite" else _NEVER

@@ -49,6 +49,7 @@ def start_execution(session: Session, wanted: Start, now_ms: int) -> Started:
     InvalidName, InvalidExecutionInput (StartExecution, Step Functions API reference).
     """
     name = checked_name(wanted.name or str(uuid4()))
+    checked_name(wanted.machine)
     text = checked_input(wanted.input)
     version = find_version(session, wanted.machine, wanted.version)
     started_at = datetime.fromtimestamp(now_ms / 1000, UTC)
@@ -68,8 +69,11 @@ def start_execution(session: Session, wanted: Start, now_ms: int) -> Started:
         "started_at": started_at,
     }
     is_new = insert_once(session, workflow_executions, values)
+    # Locked: who joins an execution that runs must not miss its end.
     row = session.execute(
-        select(workflow_executions).where(_of.machine == wanted.machine, _of.name == name)
+        select(_of.id, _of.machine, _of.name, _of.status, _of.input, _of.started_at)
+        .where(_of.machine == wanted.machine, _of.name == name)
+        .with_for_update()
     ).one()
     if not is_new and (row.status != Status.RUNNING.value or row.input != text):
         raise ConflictError("ExecutionAlreadyExists", f"Execution Already Exists: '{name}'")

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, case, delete, func, insert, or_, select, update
 
+from gongdian.columns import as_stored
 from gongdian.workflow_tables import (
     workflow_answers,
     workflow_executions,
@@ -32,11 +33,28 @@ _free = {"owner": None, "lease_until_ms": None}
 
 # -- executions -----------------------------------------------------------------------------------
 
-ANY_DUE = select(_run.id).where(_run.wake_at_ms <= _now).limit(1)
+# Due now, or leased for longer than anybody leases: the clock was put back since.
+_is_due = or_(_run.wake_at_ms <= _now, _run.leased_until_ms > bindparam("b_absurd"))
+CLAIMED_COLUMNS = (
+    _run.id,
+    _run.machine,
+    _run.name,
+    _run.version_id,
+    _run.status,
+    as_stored(_run.input),
+    as_stored(_run.snapshot),
+    _run.last_event,
+    _run.epoch,
+    _run.signals,
+    _run.parent_id,
+    _run.redrives,
+    _run.started_at,
+)
+ANY_DUE = select(_run.id).where(_is_due).limit(1)
 NEXT_WAKE = select(func.min(_run.wake_at_ms))
 CLAIMABLE = (
-    select(workflow_executions)
-    .where(_run.wake_at_ms <= _now)
+    select(*CLAIMED_COLUMNS)
+    .where(_is_due)
     .order_by(_run.wake_at_ms)
     .limit(_most)
     .with_for_update(skip_locked=True)
@@ -60,6 +78,12 @@ RELEASE = (
 PUT_BACK = (
     update(workflow_executions)
     .where(_run.id.in_(_ids))
+    .values(owner=None, leased_until_ms=None, wake_at_ms=AT_ONCE, epoch=_run.epoch + 1)
+)
+# Not begun in time: to whoever comes first.
+GIVE_BACK = (
+    update(workflow_executions)
+    .where(_run.id == bindparam("b_id"), _run.epoch == bindparam("b_epoch"))
     .values(owner=None, leased_until_ms=None, wake_at_ms=AT_ONCE, epoch=_run.epoch + 1)
 )
 HELD = (
@@ -121,7 +145,21 @@ DROP_TIMER = delete(workflow_timers).where(
     _timer.kind == bindparam("b_kind"),
     _timer.serial == bindparam("b_serial"),
 )
-ANSWERS = select(workflow_answers).where(_answer.execution_id.in_(_ids)).order_by(_answer.id)
+ANSWERS = (
+    select(
+        _answer.id,
+        _answer.execution_id,
+        _answer.scope,
+        _answer.serial,
+        _answer.kind,
+        as_stored(_answer.output),
+        _answer.error,
+        as_stored(_answer.cause),
+        _answer.worker,
+    )
+    .where(_answer.execution_id.in_(_ids))
+    .order_by(_answer.id)
+)
 ADD_ANSWER = insert(workflow_answers)
 DROP_TOLD = delete(workflow_answers).where(_answer.id.in_(_ids))
 DROP_ANSWERS = delete(workflow_answers).where(_answer.execution_id.in_(_ids))
@@ -132,10 +170,21 @@ _by_key = (_task.execution_id == bindparam("b_id"), _task.serial == bindparam("b
 _mine = (*_by_key, _task.epoch == bindparam("b_epoch"), _task.state == RUNNING)
 _of_these = _task.execution_id.in_(_ids)
 
-ANY_TASK_DUE = select(_task.serial).where(_task.lease_until_ms <= _now).limit(1)
+_is_task_due = or_(_task.lease_until_ms <= _now, _task.lease_until_ms > bindparam("b_absurd"))
+ANY_TASK_DUE = select(_task.serial).where(_is_task_due).limit(1)
 CLAIMABLE_TASKS = (
-    select(workflow_tasks)
-    .where(_task.lease_until_ms <= _now)
+    select(
+        _task.execution_id,
+        _task.serial,
+        _task.scope,
+        _task.service,
+        _task.pattern,
+        _task.name,
+        _task.key,
+        as_stored(_task.payload),
+        _task.epoch,
+    )
+    .where(_is_task_due)
     .order_by(_task.lease_until_ms)
     .limit(_most)
     .with_for_update(skip_locked=True)
@@ -150,11 +199,7 @@ TAKE_TASKS = (
         epoch=_task.epoch + 1,
     )
 )
-RENEW_TASKS = (
-    update(workflow_tasks)
-    .where(_task.owner == bindparam("b_owner"), _task.state == RUNNING)
-    .values(lease_until_ms=bindparam("n_until"))
-)
+RENEW_TASKS = update(workflow_tasks).where(*_mine).values(lease_until_ms=bindparam("n_until"))
 RELEASE_TASKS = (
     update(workflow_tasks)
     .where(_task.owner == bindparam("b_owner"), _task.state == RUNNING)
@@ -172,4 +217,12 @@ CLOSE_ALL_TASKS = (
     .where(_of_these, or_(_task.state != CLOSED, _task.payload.is_not(None)))
     .values(state=CLOSED, payload=None, **_free)
 )
-ANSWERED_TASK = select(workflow_tasks).where(*_by_key, _task.state == WAITING)
+WAITS_FOR_CHILD = select(_task.execution_id, _task.serial, _task.scope, _task.pattern).where(
+    _task.child_id == bindparam("b_child"), _task.state == WAITING
+)
+SET_CHILD = update(workflow_tasks).where(*_by_key).values(child_id=bindparam("n_child"))
+CLOSE_WAITING = (
+    update(workflow_tasks)
+    .where(*_by_key, _task.state == WAITING)
+    .values(state=CLOSED, payload=None, **_free)
+)

@@ -8,17 +8,25 @@ execution's row first, then its tasks: one order, so that no two wait for each o
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gongdian.columns import opened
 from gongdian.db import AnyRow, Session
+from gongdian.errors import InputError
+from gongdian.workflow_tables import workflow_answers, workflow_executions
 from workflows.engine import statements
-from workflows.engine.documents import Document, read_json
+from workflows.engine.documents import EMPTY, Document, read_json
 from workflows.engine.home import Home
 from workflows.engine.language.errors import RUNTIME
 from workflows.engine.orders import Answer, AnswerKind, Facts, TimerFired, TimerKind
 from workflows.engine.run import Run, Surroundings
-from workflows.engine.states import Machine
+from workflows.engine.signals import absurd_lease
+from workflows.engine.states import Chart, Machine
+
+_of = workflow_executions.c
+_sealed = workflow_answers.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,10 @@ class Claim:
     answer_ids: tuple[int, ...]
 
 
-def is_any_due(session: Session, now_ms: int) -> bool:
+def is_any_due(session: Session, now_ms: int, lease_ms: int) -> bool:
     """Whether an execution waits for a worker."""
-    return session.execute(statements.ANY_DUE, {"b_now": now_ms}).first() is not None
+    due = {"b_now": now_ms, "b_absurd": absurd_lease(session, now_ms, lease_ms)}
+    return session.execute(statements.ANY_DUE, due).first() is not None
 
 
 def next_wake(session: Session) -> int | None:
@@ -44,7 +53,9 @@ def next_wake(session: Session) -> int | None:
 
 def claim(session: Session, owner: str, now_ms: int, lease_ms: int, most: int) -> list[Claim]:
     """Claim executions that are due, with what they are to be told."""
-    rows = session.execute(statements.CLAIMABLE, {"b_now": now_ms, "b_most": most}).all()
+    absurd = absurd_lease(session, now_ms, lease_ms)
+    due = {"b_now": now_ms, "b_absurd": absurd, "b_most": most}
+    rows = session.execute(statements.CLAIMABLE, due).all()
     if not rows:
         return []
     taken = {"b_ids": [row.id for row in rows], "n_owner": owner, "n_until": now_ms + lease_ms}
@@ -76,10 +87,11 @@ def _answer(row: AnyRow) -> Answer:
     """A stored answer; one that cannot be read fails its own task and nobody else's."""
     place = row.scope, row.serial
     try:
-        output = None if row.output is None else Document(read_json(row.output), row.output)
-    except (ValueError, RecursionError):
+        text, cause = opened(_sealed.output, row.output), opened(_sealed.cause, row.cause)
+        output = None if text is None else Document(read_json(text), text)
+    except (InputError, ValueError, RecursionError):
         return Answer(*place, AnswerKind.FAILED, None, RUNTIME, "The answer cannot be read.")
-    return Answer(*place, AnswerKind(row.kind), output, row.error, row.cause, row.worker)
+    return Answer(*place, AnswerKind(row.kind), output, row.error, cause, row.worker)
 
 
 def _fired(session: Session, ids: list[int], now_ms: int) -> dict[int, list[TimerFired]]:
@@ -97,20 +109,39 @@ def release(session: Session, owner: str) -> None:
     session.execute(statements.RELEASE, {"b_owner": owner})
 
 
+def give_back(session: Session, claims: Sequence[Claim]) -> None:
+    """Executions that this worker claimed and did not get round to."""
+    values = [{"b_id": one.row.id, "b_epoch": one.epoch} for one in claims]
+    if values:
+        session.execute(statements.GIVE_BACK, values)
+
+
 def load(claimed: Claim, machine: Machine, home: Home, around: Surroundings) -> Run:
-    """The run of a claimed execution, where it stands; a new one has made its first event."""
+    """The run of a claimed execution, where it stands; a new one has made its first event.
+
+    InputError, ValueError and the like when its row cannot be read.
+    """
     row = claimed.row
-    facts = facts_of(row, home)
-    run = Run(machine, facts, row.last_event, around)
-    if row.snapshot is None:
+    run = Run(machine, facts_of(row, home), row.last_event, around)
+    snapshot = opened(_of.snapshot, row.snapshot)
+    if snapshot is None:
         run.start()
     else:
-        run.restore(json.loads(row.snapshot))
+        run.restore(json.loads(snapshot))
     return run
 
 
-def facts_of(row: AnyRow, home: Home) -> Facts:
-    """What is fixed for an execution, from its row."""
+def load_unread(claimed: Claim, home: Home, around: Surroundings) -> Run:
+    """A run without position or input, of an execution that cannot be read: it can only end."""
+    empty = Machine((Chart("", {}),))
+    return Run(empty, facts_of(claimed.row, home, EMPTY), claimed.row.last_event, around)
+
+
+def facts_of(row: AnyRow, home: Home, input: Document | None = None) -> Facts:
+    """What is fixed for an execution, from its row as it is claimed."""
+    if input is None:
+        text = opened(_of.input, row.input)
+        input = Document(read_json(text), text)
     return Facts(
         row.id,
         home.execution_arn(row.machine, row.name),
@@ -118,7 +149,7 @@ def facts_of(row: AnyRow, home: Home) -> Facts:
         home.machine_arn(row.machine),
         row.machine,
         home.role_arn,
-        Document(read_json(row.input), row.input),
+        input,
         in_ms(row.started_at),
         row.redrives,
     )

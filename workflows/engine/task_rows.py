@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gongdian.columns import opened
 from gongdian.db import AnyRow, Session
-from workflows.engine import children, statements
+from gongdian.errors import InputError
+from gongdian.workflow_tables import workflow_tasks
+from workflows.engine import children, signals, statements
 from workflows.engine.documents import Document, read_json
 from workflows.engine.home import Home
 from workflows.engine.orders import Answer, AnswerKind, TaskOrder
@@ -43,7 +46,7 @@ class ClaimedTask:
     pattern: Pattern
     name: str
     key: str
-    payload: Document
+    payload: Document | None  # None: it cannot be read
     epoch: int
 
 
@@ -107,17 +110,23 @@ def _claimed(execution_id: int, order: TaskOrder) -> ClaimedTask:
     )
 
 
-def is_any_task_due(session: Session, now_ms: int) -> bool:
+def is_any_task_due(session: Session, seat: Seat) -> bool:
     """Whether a task waits for a worker, or the worker that had it is gone."""
-    return session.execute(statements.ANY_TASK_DUE, {"b_now": now_ms}).first() is not None
+    return session.execute(statements.ANY_TASK_DUE, _due(session, seat)).first() is not None
+
+
+def _due(session: Session, seat: Seat) -> dict[str, int]:
+    absurd = signals.absurd_lease(session, seat.now_ms, seat.task_lease_ms)
+    return {"b_now": seat.now_ms, "b_absurd": absurd}
 
 
 def claim_tasks(session: Session, seat: Seat) -> list[ClaimedTask]:
     """Take ready tasks, and those whose worker let its lease run out."""
     if seat.room <= 0:
         return []
-    due = {"b_now": seat.now_ms, "b_most": seat.room}
-    rows = session.execute(statements.CLAIMABLE_TASKS, due).all()
+    rows = session.execute(
+        statements.CLAIMABLE_TASKS, {**_due(session, seat), "b_most": seat.room}
+    ).all()
     if not rows:
         return []
     taken = {"n_owner": seat.owner, "n_until": seat.now_ms + seat.task_lease_ms}
@@ -134,17 +143,30 @@ def claim_tasks(session: Session, seat: Seat) -> list[ClaimedTask]:
             Pattern(row.pattern),
             row.name,
             row.key,
-            Document(read_json(row.payload), row.payload),
+            _payload(row),
             row.epoch + 1,
         )
         for row in rows
     ]
 
 
-def renew_tasks(session: Session, seat: Seat) -> None:
-    """This worker still works on its tasks."""
+def _payload(row: AnyRow) -> Document | None:
+    try:
+        text = opened(workflow_tasks.c.payload, row.payload)
+        return Document(read_json(text), text)
+    except (InputError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def renew_tasks(session: Session, seat: Seat, tasks: Sequence[ClaimedTask]) -> None:
+    """This worker still works on these; what it does not know of is left to run out."""
     until = seat.now_ms + seat.task_lease_ms
-    session.execute(statements.RENEW_TASKS, {"b_owner": seat.owner, "n_until": until})
+    values = [
+        {"b_id": one.execution_id, "b_serial": one.serial, "b_epoch": one.epoch, "n_until": until}
+        for one in tasks
+    ]
+    if values:
+        session.execute(statements.RENEW_TASKS, values)
 
 
 def release_tasks(session: Session, owner: str) -> None:
@@ -184,15 +206,11 @@ def close_tasks(session: Session, runs: Sequence[Run], ended: Sequence[int], hom
         session.execute(statements.CLOSE_ALL_TASKS, {"b_ids": ended})
 
 
-def tell_parent(session: Session, row: AnyRow, run: Run, home: Home) -> None:
-    """A child execution has ended: its parent's task is answered, if it still waits."""
-    if row.parent_id is None:
-        return
-    wake(session, row.parent_id)
-    key = {"b_id": row.parent_id, "b_serial": row.parent_task}
-    task = session.execute(statements.ANSWERED_TASK, key).one_or_none()
-    if task is None:
-        return
-    answer = children.answer_of(task, row, run, home)
-    session.execute(statements.CLOSE_TASKS, key)
-    add_answer(session, row.parent_id, answer)
+def tell_parents(session: Session, run: Run) -> None:
+    """An execution has ended: every task that waits for it is answered."""
+    waiting = session.execute(statements.WAITS_FOR_CHILD, {"b_child": run.facts.id}).all()
+    for task in waiting:
+        wake(session, task.execution_id)
+        key = {"b_id": task.execution_id, "b_serial": task.serial}
+        if session.execute(statements.CLOSE_WAITING, key).rowcount == 1:
+            add_answer(session, task.execution_id, children.answer_of(task, run))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.engine.documents import NULL, Document, joined, to_json
+from workflows.engine.documents import NULL, Document, joined, storable, to_json
 from workflows.engine.journal import error_fields
 from workflows.engine.language.environment import Environment
 from workflows.engine.language.errors import RUNTIME, TIMEOUT, StatesError
@@ -85,7 +85,10 @@ def _target(resource: Resource, payload: Any) -> str:
         Service.CHILD: "StateMachineArn",
     }[resource.service]
     found = payload.get(name) if isinstance(payload, dict) else None
-    return found if isinstance(found, str) else ""
+    # What no column takes as it is cannot name anything.
+    if not isinstance(found, str) or found != (storable(found) or "")[:300].rstrip():
+        return ""
+    return found
 
 
 def _limit(given: int | Evaluates | None, seen: Environment, name: str) -> int | None:

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from gongdian.db import AnyRow, Session
 from gongdian.errors import ConflictError, InputError
-from gongdian.workflow_tables import workflow_tasks, workflow_timers
+from gongdian.workflow_tables import workflow_executions, workflow_tasks, workflow_timers
 from workflows.engine.documents import LARGEST_DOCUMENT, Document, read_json
 from workflows.engine.orders import Answer, AnswerKind, TimerKind
 from workflows.engine.resources import Service
@@ -35,8 +35,11 @@ class ActivityTask:
     input: str
 
 
-def send_success(session: Session, token: str, output: str) -> None:
-    """Finish a task with a JSON text; InputError InvalidOutput, ConflictError TaskTimedOut."""
+def send_success(session: Session, token: str, output: str) -> str:
+    """Finish a task with a JSON text; its execution ``machine:name``.
+
+    InputError InvalidOutput, InvalidToken; ConflictError TaskTimedOut.
+    """
     try:
         document = Document(read_json(output), None)
         size, is_too_deep = document.size, document.is_too_deep
@@ -45,23 +48,26 @@ def send_success(session: Session, token: str, output: str) -> None:
     if size > LARGEST_DOCUMENT or is_too_deep:
         text = f"the output has over {LARGEST_DOCUMENT} bytes or is nested too deeply"
         raise InputError("InvalidOutput", text)
-    _finish(session, token, AnswerKind.SUCCEEDED, document, None, None)
+    return _finish(session, token, AnswerKind.SUCCEEDED, document, None, None)
 
 
 def send_failure(
     session: Session, token: str, error: str | None = None, cause: str | None = None
-) -> None:
-    """Fail a task; ConflictError TaskTimedOut, InputError InvalidToken."""
+) -> str:
+    """Fail a task; its execution ``machine:name``.
+
+    ConflictError TaskTimedOut, InputError InvalidToken.
+    """
     if len(error or "") > _LONGEST_ERROR or len(cause or "") > _LONGEST_CAUSE:
         raise InputError(
             "ValidationException",
             f"error has {_LONGEST_ERROR} characters at most, cause {_LONGEST_CAUSE}",
         )
-    _finish(session, token, AnswerKind.FAILED, None, error, cause)
+    return _finish(session, token, AnswerKind.FAILED, None, error, cause)
 
 
-def send_heartbeat(session: Session, token: str, now_ms: int) -> None:
-    """The task is still worked on: its heartbeat starts anew."""
+def send_heartbeat(session: Session, token: str, now_ms: int) -> str:
+    """The task is still worked on: its heartbeat starts anew; its execution ``machine:name``."""
     row = _locked(session, token)
     of = workflow_timers.c
     if row.heartbeat_s is not None:
@@ -75,6 +81,7 @@ def send_heartbeat(session: Session, token: str, now_ms: int) -> None:
             )
             .values(due_at_ms=now_ms + row.heartbeat_s * 1000)
         )
+    return _subject(session, row.execution_id)
 
 
 def _finish(
@@ -84,7 +91,7 @@ def _finish(
     output: Document | None,
     error: str | None,
     cause: str | None,
-) -> None:
+) -> str:
     row = _locked(session, token)
     closed = session.execute(
         update(workflow_tasks)
@@ -98,6 +105,13 @@ def _finish(
         row.execution_id,
         Answer(row.scope, row.serial, kind, output, error, cause),
     )
+    return _subject(session, row.execution_id)
+
+
+def _subject(session: Session, execution_id: int) -> str:
+    of = workflow_executions.c
+    found = session.execute(select(of.machine, of.name).where(of.id == execution_id)).one()
+    return f"{found.machine}:{found.name}"
 
 
 def _locked(session: Session, token: str) -> AnyRow:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 
@@ -100,9 +98,9 @@ def find_version(session: Session, machine: str, number: int | None = None) -> V
         found = select(workflow_versions).where(of.machine == machine, of.number == number)
         row = session.execute(found).one_or_none()
     if row is None:
-        raise NotFoundError(
-            "StateMachineDoesNotExist", f"State Machine Does Not Exist: '{machine}'"
-        )
+        which = machine if number is None else f"{machine}:{number}"
+        text = f"State Machine Does Not Exist: '{which}'"
+        raise NotFoundError("StateMachineDoesNotExist", text)
     return _version(row)
 
 
@@ -116,25 +114,31 @@ def list_versions(session: Session, machine: str | None = None) -> list[Version]
 
 
 class CompiledVersions:
-    """The compiled machines of one process, by version id; threads share it."""
+    """The machines of one process, by version id; for one thread and one database."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._definitions: dict[int, str] = {}
         self._machines: dict[int, Machine] = {}
 
-    def get(self, session: Session, version_ids: set[int]) -> dict[int, Machine]:
-        """The machines of these versions, compiled now where they were not yet."""
-        with self._lock:
-            known = {one: self._machines[one] for one in version_ids if one in self._machines}
+    def fetch(self, session: Session, version_ids: set[int]) -> None:
+        """Read the definitions that are not known yet."""
+        missing = version_ids - set(self._definitions)
+        if not missing:
+            return
+        if len(self._definitions) + len(missing) > _KEPT_COMPILED:
+            self._definitions.clear()
+            self._machines.clear()
+            missing = version_ids
         of = workflow_versions.c
-        missing = version_ids - set(known)
-        if missing:
-            rows: Any = session.execute(select(of.id, of.definition).where(of.id.in_(missing)))
-            # A stored definition was checked when it was published.
-            made = {row.id: compile_machine(read_json(row.definition)) for row in rows}
-            known |= made
-            with self._lock:
-                if len(self._machines) + len(made) > _KEPT_COMPILED:
-                    self._machines.clear()
-                self._machines |= made
-        return known
+        rows = session.execute(select(of.id, of.definition).where(of.id.in_(missing)))
+        self._definitions |= {row.id: row.definition for row in rows}
+
+    def machine(self, version_id: int) -> Machine:
+        """The machine of a version that was fetched, compiled when it is first asked for.
+
+        What this release cannot compile (a later one published it) raises here.
+        """
+        if version_id not in self._machines:
+            text = self._definitions[version_id]
+            self._machines[version_id] = compile_machine(read_json(text))
+        return self._machines[version_id]

@@ -11,28 +11,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from queue import Empty, SimpleQueue
 
 from gongdian.alarms import raise_alarm
 from gongdian.clock import Clock
-from gongdian.db import Database, Session
-from gongdian.errors import GongdianError
+from gongdian.db import Database, Session, is_ready
+from gongdian.errors import GongdianError, UpstreamError
 from workflows.engine import saving, store, task_rows
 from workflows.engine.home import Home
-from workflows.engine.orders import Answer
+from workflows.engine.language.errors import RUNTIME
+from workflows.engine.orders import Answer, AnswerKind
 from workflows.engine.performing import Functions, Queues, perform
 from workflows.engine.run import Surroundings
 from workflows.engine.saving import Advanced, Saved
-from workflows.engine.states import Machine
 from workflows.engine.store import Claim
+from workflows.engine.task_pool import TaskPool
 from workflows.engine.task_rows import ClaimedTask, Seat
 from workflows.engine.versions import CompiledVersions
 
 log = logging.getLogger("gongdian.workflows")
+
+# How often a worker that stops tries to save while the database does not answer.
+_LAST_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class WorkerSettings:
     threads: int = 8
     executions_at_once: int = 200
     events_at_once: int = 2_000  # of one execution, before it is saved
+    turn_s: float = 2.0  # a turn advances no more executions after this
     lease_s: float = 30.0
     task_lease_s: float = 60.0
     poll_s: float = 0.2
@@ -77,30 +80,32 @@ class _Turn:
     saved: Saved
     tasks: list[ClaimedTask]
     claims: list[Claim]
-    machines: dict[int, Machine]
 
 
 class EngineWorker:
     """One worker; ``run`` blocks, ``start`` and ``stop`` use a thread of their own.
 
-    ``name`` must be another one at each start: leases are renewed and given back by it.
+    ``name`` must be another one at each start: leases are given back by it.
     """
 
     def __init__(self, parts: WorkerParts, name: str) -> None:
         self._parts = parts
         self._name = name
         self._settings = parts.settings
-        self._around = Surroundings(self._now_ms)
+        self._around = Surroundings(self._now_ms, is_late=self._is_late)
         self._versions = CompiledVersions()
         self._advanced: list[Advanced] = []
-        self._results: SimpleQueue[tuple[ClaimedTask, Answer | None]] = SimpleQueue()
         self._unsaved: list[tuple[ClaimedTask, Answer]] = []
         self._crashed: list[str] = []
-        self._running = 0
-        self._renewed = time.monotonic()
+        self._left: list[Claim] = []
+        self._bite = parts.settings.executions_at_once
+        self._deadline = 0.0
         self._nudge = threading.Event()
         self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(parts.settings.threads, "workflow-task")
+        self._is_leaving = False
+        self._tasks = TaskPool(
+            parts.settings.threads, parts.settings.task_lease_s, self._perform, self._nudge.set
+        )
         self._thread: threading.Thread | None = None
         self.counts = Counts()
 
@@ -114,17 +119,19 @@ class EngineWorker:
     def run(self) -> None:
         """Work until ``stop`` is called; a turn that fails is logged and tried again."""
         while not self._stopping.is_set():
-            try:
-                was_busy = self.turn()
-            except GongdianError as error:
-                log.warning("turn_failed", extra={"detail": str(error)})
-                was_busy = False
-            except Exception:
-                log.exception("turn_crashed")
-                was_busy = False
-            if not was_busy:
+            if not self._tried():
                 self._rest()
-        self._wind_up()
+        self.close()
+
+    def _tried(self) -> bool:
+        """A turn; False when it had nothing to do, or failed."""
+        try:
+            return self.turn()
+        except GongdianError as error:
+            log.warning("turn_failed", extra={"detail": str(error)})
+        except Exception:
+            log.exception("turn_crashed")
+        return False
 
     def stop(self) -> None:
         """Take nothing new, finish the tasks in flight, save, give the rest back."""
@@ -134,8 +141,22 @@ class EngineWorker:
             self._thread.join()
 
     def close(self) -> None:
-        """Finish and save without a thread: for who turns by hand."""
-        self._wind_up()
+        """The end of ``run``; by itself for who turns by hand. Leases are renewed to the last."""
+        self._is_leaving = True
+        self._tasks.close()
+        failures = 0
+        while failures < _LAST_TRIES and (self._tasks.in_flight or self._has_news()):
+            if not self._tried():
+                failures += 0 if self._tasks.in_flight else 1
+                self._rest()
+        try:
+            self._parts.database.run(self._release)
+        except GongdianError as error:  # the leases run out
+            log.warning("not_released", extra={"detail": str(error)})
+
+    def _release(self, session: Session) -> None:
+        store.release(session, self._name)
+        task_rows.release_tasks(session, self._name)
 
     def nudge(self) -> None:
         """Something was started in this process: look now."""
@@ -144,119 +165,69 @@ class EngineWorker:
     @property
     def in_flight(self) -> int:
         """Tasks that this worker performs now."""
-        return self._running
+        return self._tasks.in_flight
 
     def _rest(self) -> None:
         self._nudge.wait(self._settings.poll_s)
         self._nudge.clear()
-
-    def _wind_up(self) -> None:
-        self._pool.shutdown(wait=True)
-        try:
-            self._collect()
-            self._parts.database.run(self._last_words)
-        except GongdianError as error:
-            log.warning("wind_up_failed", extra={"detail": str(error)})
-
-    def _last_words(self, session: Session) -> None:
-        self._record(session)
-        saving.save(session, self._advanced, self._seat(0), self._parts.home)
-        store.release(session, self._name)
-        task_rows.release_tasks(session, self._name)
 
     # -- one turn ---------------------------------------------------------------------------
 
     def turn(self) -> bool:
         """Save, claim, advance; False when there was nothing to do."""
         self._collect()
-        must_renew = self._must_renew()
-        has_news = bool(self._advanced or self._unsaved or self._crashed or must_renew)
-        if not has_news and not self._is_due():
+        if not self._has_news() and not self._is_due():
             return False
+        must_renew = self._tasks.must_renew
         turn = self._written(must_renew)
         if must_renew:
-            self._renewed = time.monotonic()
+            self._tasks.renewed()
         self._count(turn.saved)
-        self._advanced, self._unsaved, self._crashed = [], [], []
+        self._advanced, self._unsaved, self._crashed, self._left = [], [], [], []
         for task in (*turn.saved.mine, *turn.tasks):
             self._submit(task)
-        self._advance(turn.claims, turn.machines)
+        self._advance(turn.claims)
         # The claim has shown that nothing else is due; a task that ends nudges.
-        return bool(self._advanced or self._crashed)
+        return self._has_news()
 
-    def _written(self, must_renew: bool) -> _Turn:
-        database = self._parts.database
-        try:
-            return database.run(lambda session: self._write(session, must_renew))
-        except GongdianError:
-            raise  # the database is away, or somebody was in the way: the same again later
-        except Exception:
-            if len(self._advanced) + len(self._unsaved) == 0:
-                raise
-            self._write_apart()
-            return database.run(lambda session: self._write(session, must_renew))
-
-    def _write_apart(self) -> None:
-        """Find what the database does not take, so that it holds up nobody else."""
-        advanced, results = self._advanced, self._unsaved
-        self._advanced, self._unsaved = [], []
-        database = self._parts.database
-        for one in advanced:
-            try:
-                database.run(partial(self._save_one, one=one))
-            except Exception:
-                log.exception("execution_not_stored", extra={"execution": one.claim.row.name})
-                self._give_up(one.claim)
-        for task, answer in results:
-            try:
-                database.run(partial(task_rows.record_result, task=task, answer=answer))
-            except Exception:
-                log.exception("answer_not_stored", extra={"key": task.key})
-
-    def _save_one(self, session: Session, one: Advanced) -> None:
-        # No room: the tasks that it orders are left to whoever comes first.
-        saving.save(session, [one], self._seat(0), self._parts.home)
+    def _has_news(self) -> bool:
+        return bool(
+            self._advanced or self._unsaved or self._crashed or self._left or self._tasks.must_renew
+        )
 
     def _collect(self) -> None:
-        while True:
-            try:
-                task, answer = self._results.get_nowait()
-            except Empty:
-                return
-            self._running -= 1
+        for task, answer in self._tasks.collect():
             if answer is None:
                 log.warning("task_too_old", extra={"key": task.key})
                 continue
             self.counts.tasks += 1
             self._unsaved.append((task, answer))
 
-    def _must_renew(self) -> bool:
-        age = time.monotonic() - self._renewed
-        return self._running > 0 and age > self._settings.task_lease_s / 3
-
     def _is_due(self) -> bool:
-        now = self._now_ms()
+        if self._is_leaving:
+            return False
+        seat = self._seat(self._tasks.room())
         with self._parts.database.read() as session:
-            if store.is_any_due(session, now):
+            if store.is_any_due(session, seat.now_ms, self._lease_ms):
                 return True
-            return self._room() > 0 and task_rows.is_any_task_due(session, now)
+            return seat.room > 0 and task_rows.is_any_task_due(session, seat)
 
     def _write(self, session: Session, must_renew: bool) -> _Turn:
-        seat = self._seat(self._room())
+        seat = self._seat(0 if self._is_leaving else self._tasks.room())
         for name in self._crashed:
             text = f"流程实例 {name} 无法继续，请查看后台日志 execution_crashed"
             raise_alarm(session, "workflow_crashed", text, self._parts.clock.now())
         self._record(session)
         saved = saving.save(session, self._advanced, seat, self._parts.home)
+        store.give_back(session, self._left)
         if must_renew:
-            task_rows.renew_tasks(session, seat)
-        rest = self._seat(seat.room - len(saved.mine))
-        tasks = task_rows.claim_tasks(session, rest)
-        lease_ms = round(self._settings.lease_s * 1000)
-        most = self._settings.executions_at_once
-        claims = store.claim(session, self._name, seat.now_ms, lease_ms, most)
-        machines = self._versions.get(session, {one.row.version_id for one in claims})
-        return _Turn(saved, tasks, claims, machines)
+            task_rows.renew_tasks(session, seat, self._tasks.tasks)
+        if self._is_leaving:
+            return _Turn(saved, [], [])
+        tasks = task_rows.claim_tasks(session, self._seat(seat.room - len(saved.mine)))
+        claims = store.claim(session, self._name, seat.now_ms, self._lease_ms, self._bite)
+        self._versions.fetch(session, {one.row.version_id for one in claims})
+        return _Turn(saved, tasks, claims)
 
     def _record(self, session: Session) -> None:
         # In one order, so that two workers do not wait for each other's executions.
@@ -264,47 +235,117 @@ class EngineWorker:
             if not task_rows.record_result(session, task, answer):
                 log.warning("answer_dropped", extra={"key": task.key})
 
-    def _advance(self, claims: Sequence[Claim], machines: dict[int, Machine]) -> None:
-        parts = self._parts
-        for claim in claims:
+    # -- when the database does not take it ---------------------------------------------------
+
+    def _written(self, must_renew: bool) -> _Turn:
+        database = self._parts.database
+        try:
+            return database.run(lambda session: self._write(session, must_renew))
+        except Exception as error:
+            if self._is_passing(error) or not (self._advanced or self._unsaved):
+                raise
+            self._write_apart()
+            return database.run(lambda session: self._write(session, must_renew))
+
+    def _is_passing(self, error: Exception) -> bool:
+        """Whether the same may succeed later: the database is away, or somebody is in the way."""
+        if not isinstance(error, UpstreamError):
+            return False
+        if error.context.get("transient"):
+            return True
+        try:
+            with self._parts.database.read() as session:
+                return not is_ready(session)
+        except GongdianError:
+            return True
+
+    def _write_apart(self) -> None:
+        """Find what the database does not take, so that it holds up nobody else."""
+        while self._advanced:
+            one = self._advanced[0]
             try:
-                run = store.load(claim, machines[claim.row.version_id], parts.home, self._around)
-                for signal in claim.signals:
-                    run.apply(signal)
-                run.advance(self._settings.events_at_once)
-                self._advanced.append(saving.advanced(claim, run))
+                self._insist(partial(self._save_one, one=one))
+            except Exception as error:
+                if self._is_passing(error):
+                    raise
+                log.exception("execution_not_stored", extra={"execution": one.claim.row.name})
+                self._give_up(one.claim)
+            del self._advanced[0]
+        while self._unsaved:
+            task, answer = self._unsaved[0]
+            try:
+                self._insist(partial(task_rows.record_result, task=task, answer=answer))
+            except Exception as error:
+                if self._is_passing(error):
+                    raise
+                log.exception("answer_not_stored", extra={"key": task.key})
+                if answer != _refused(task):
+                    self._unsaved[0] = (task, _refused(task))
+                    continue
+            del self._unsaved[0]
+
+    def _insist(self, work: Callable[[Session], object]) -> None:
+        """Write one thing, again when the connection broke: it may be the thing, or chance."""
+        for tries_left in (2, 1, 0):
+            try:
+                self._parts.database.run(work)
+                return
+            except UpstreamError as error:
+                if not tries_left or self._is_passing(error):
+                    raise
+
+    def _save_one(self, session: Session, one: Advanced) -> None:
+        # No room: the tasks that it orders are left to whoever comes first.
+        saving.save(session, [one], self._seat(0), self._parts.home)
+
+    # -- advancing --------------------------------------------------------------------------
+
+    def _advance(self, claims: Sequence[Claim]) -> None:
+        self._deadline = time.monotonic() + self._settings.turn_s
+        leave_off = self._now_ms() + self._lease_ms // 3
+        for place, claim in enumerate(claims):
+            if place and (self._is_late() or self._now_ms() > leave_off):
+                self._left = list(claims[place:])
+                self._bite = place
+                return
+            try:
+                self._advance_one(claim)
             except Exception:
                 # A fault of ours in one execution must not hold up the others.
                 log.exception("execution_crashed", extra={"execution": claim.row.name})
                 self._give_up(claim)
+        self._bite = min(self._bite * 2, self._settings.executions_at_once)
+
+    def _advance_one(self, claim: Claim) -> None:
+        machine = self._versions.machine(claim.row.version_id)
+        run = store.load(claim, machine, self._parts.home, self._around)
+        for signal in claim.signals:
+            run.apply(signal)
+        run.advance(self._settings.events_at_once)
+        self._advanced.append(saving.advanced(claim, run))
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
 
     def _give_up(self, claim: Claim) -> None:
         """Leave an execution alone until its lease ends, and say so."""
         self._crashed.append(f"{claim.row.machine}:{claim.row.name}")
 
-    # -- tasks ------------------------------------------------------------------------------
-
-    def _room(self) -> int:
-        return self._settings.threads * 2 - self._running
+    # -- small things -----------------------------------------------------------------------
 
     def _submit(self, task: ClaimedTask) -> None:
-        self._running += 1
-        self._pool.submit(self._perform, task, time.monotonic())
+        self._tasks.submit(task)
 
-    def _perform(self, task: ClaimedTask, submitted: float) -> None:
-        # A process that was paused wakes up with tasks that others may have begun by now.
-        age = time.monotonic() - max(submitted, self._renewed)
-        answer = None
-        if age < self._settings.task_lease_s:
-            answer = perform(task, self._parts.functions, self._parts.queues)
-        self._results.put((task, answer))
-        self._nudge.set()
-
-    # -- small things -----------------------------------------------------------------------
+    def _perform(self, task: ClaimedTask) -> Answer:
+        return perform(task, self._parts.functions, self._parts.queues)
 
     def _seat(self, room: int) -> Seat:
         lease_ms = round(self._settings.task_lease_s * 1000)
         return Seat(self._name, self._now_ms(), lease_ms, room)
+
+    @property
+    def _lease_ms(self) -> int:
+        return round(self._settings.lease_s * 1000)
 
     def _now_ms(self) -> int:
         return store.in_ms(self._parts.clock.now())
@@ -316,3 +357,9 @@ class EngineWorker:
         self.counts.fenced += saved.fenced
         if saved.fenced:
             log.warning("executions_fenced", extra={"count": saved.fenced})
+
+
+def _refused(task: ClaimedTask) -> Answer:
+    """What becomes of a result that no row can hold."""
+    cause = "The task's result cannot be stored."
+    return Answer(task.scope, task.serial, AnswerKind.FAILED, None, RUNTIME, cause)

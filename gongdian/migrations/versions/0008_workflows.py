@@ -90,8 +90,11 @@ def _executions() -> None:
     )
     for name, columns in (
         ("wake", ["wake_at_ms"]),
-        ("status", ["machine", "status", "id"]),
-        ("stopped", ["stopped_at"]),
+        ("lease", ["leased_until_ms"]),
+        ("owner", ["owner"]),
+        ("machine", ["machine", "id"]),
+        ("status", ["status", "id"]),
+        ("pruned", ["pruned_at", "stopped_at"]),
         ("parent", ["parent_id", "parent_task"]),
     ):
         op.create_index(f"ix_workflow_executions_{name}", "workflow_executions", columns)
@@ -114,10 +117,12 @@ def _tasks() -> None:
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("token_hash", Digest(), nullable=True),
         sa.Column("heartbeat_s", sa.Integer(), nullable=True),
+        sa.Column("child_id", RowId, nullable=True),
         sa.PrimaryKeyConstraint("execution_id", "serial", name=op.f("pk_workflow_tasks")),
         **INNODB,
     )
     for name, columns in (
+        ("child", ["child_id", "state"]),
         ("lease", ["lease_until_ms"]),
         ("name", ["service", "name", "state"]),
         ("owner", ["owner", "state"]),

@@ -1,0 +1,101 @@
+"""The threads of a worker (执行线程): what they perform now, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from workflows.engine.orders import Answer
+from workflows.engine.task_rows import ClaimedTask
+
+# A pool whose tasks take longer than this takes no more than it has threads for.
+_QUICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    task: ClaimedTask
+    submitted: float
+    future: Future[None]
+
+
+class TaskPool:
+    """Performs tasks in threads; all but ``_perform`` belongs to the worker's own thread."""
+
+    def __init__(
+        self,
+        threads: int,
+        lease_s: float,
+        perform: Callable[[ClaimedTask], Answer],
+        on_done: Callable[[], None],
+    ) -> None:
+        self._threads = threads
+        self._lease_s = lease_s
+        self._do = perform
+        self._on_done = on_done
+        self._pool = ThreadPoolExecutor(threads, "workflow-task")
+        self._flights: dict[tuple[int, int, int], _Flight] = {}
+        self._results: SimpleQueue[tuple[ClaimedTask, Answer | None]] = SimpleQueue()
+        self._renewed = time.monotonic()
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks that are performed or wait for a thread."""
+        return len(self._flights)
+
+    @property
+    def tasks(self) -> list[ClaimedTask]:
+        """What is in flight."""
+        return [one.task for one in self._flights.values()]
+
+    def room(self) -> int:
+        """How many more may be claimed: a few wait here as long as tasks are quick."""
+        now = time.monotonic()
+        is_slow = any(now - one.submitted > _QUICK_S for one in self._flights.values())
+        return self._threads * (1 if is_slow else 2) - len(self._flights)
+
+    def submit(self, task: ClaimedTask) -> None:
+        """Perform a task that this worker has claimed."""
+        now = time.monotonic()
+        future = self._pool.submit(self._perform, task, now)
+        self._flights[_key(task)] = _Flight(task, now, future)
+
+    def _perform(self, task: ClaimedTask, submitted: float) -> None:
+        # A process that was paused wakes up with tasks that others may have begun by now.
+        age = time.monotonic() - max(submitted, self._renewed)
+        answer = self._do(task) if age < self._lease_s else None
+        self._results.put((task, answer))
+        self._on_done()
+
+    def collect(self) -> list[tuple[ClaimedTask, Answer | None]]:
+        """What has ended since; no answer means that the lease was gone before it began."""
+        ended = []
+        while True:
+            try:
+                ended.append(self._results.get_nowait())
+            except Empty:
+                return ended
+            self._flights.pop(_key(ended[-1][0]), None)
+
+    @property
+    def must_renew(self) -> bool:
+        """Whether the leases of what is in flight are to be renewed."""
+        return bool(self._flights) and time.monotonic() - self._renewed > self._lease_s / 3
+
+    def renewed(self) -> None:
+        """They have been renewed."""
+        self._renewed = time.monotonic()
+
+    def close(self) -> None:
+        """Begin nothing more; what only waited for a thread is not in flight any more."""
+        self._pool.shutdown(wait=False)
+        for key, flight in list(self._flights.items()):
+            if flight.future.cancel():
+                del self._flights[key]
+
+
+def _key(task: ClaimedTask) -> tuple[int, int, int]:
+    return task.execution_id, task.serial, task.epoch
