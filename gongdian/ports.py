@@ -129,6 +129,9 @@ class QueuePort(Protocol):
     def delete(self, queue: str, receipt: str) -> None:
         """A message is done with; a receipt that is too old deletes nothing."""
 
+    def prune(self, before: datetime, *, most: int = 500) -> int:
+        """Forget the content of messages that nobody took since an instant; how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

@@ -166,9 +166,9 @@ class Settings:
     )
     receipt_timeout_s: float = _setting(172_800.0, _seconds, "等待回执的时间")
     # workflows
-    workflow_threads: int = _setting(8, _count, "一个后台进程同时执行的流程任务数")
+    workflow_threads: int = _setting(8, _count, "一个后台进程同时执行的流程任务数（1 到 100）")
     workflow_task_lease_s: float = _setting(
-        60.0, _seconds, "领取一个流程任务后的占用时间，执行中自动续期"
+        60.0, _seconds, "领取一个流程任务后的占用时间（10 到 3600 秒），执行中自动续期"
     )
     workflow_kept_days: int = _setting(90, _count, "流程结束后保留经过和数据的天数；名称一直保留")
     # text messages and mail, when WeChat does not reach someone

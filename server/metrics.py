@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
@@ -51,7 +51,10 @@ class _DatabaseCollector(Collector):
                     _by_state("gongdian_messages", count_by_state(session)),
                     _by_state("gongdian_callbacks_stored", count_callbacks(session)),
                     _by_state("gongdian_intents", count_intents(session)),
-                    _by_state("gongdian_workflow_executions", count_executions(session)),
+                    _by_state(
+                        "gongdian_workflow_executions",  # running, or ended within a day
+                        count_executions(session, now - timedelta(days=1)),
+                    ),
                     _single(
                         "gongdian_oldest_due_seconds",
                         oldest_due(session, self._house.outbox.policy, now),

@@ -37,6 +37,8 @@ log = logging.getLogger("gongdian.worker")
 
 # Callbacks hold what people wrote: kept for questions, then deleted.
 CALLBACKS_KEPT = timedelta(days=30)
+# As long as SQS keeps a message at most.
+QUEUED_KEPT = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ class Worker:
         house = self._house
         now = house.clock.now()
         before = now - timedelta(days=house.settings.workflow_kept_days)
-        return house.database.run(lambda session: prune(session, before, now)) > 0
+        pruned = house.database.run(lambda session: prune(session, before, now))
+        return pruned + house.queue.prune(now - QUEUED_KEPT) > 0
 
 
 def _engine_parts(house: House) -> WorkerParts:

@@ -7,7 +7,7 @@ after a crash sends nothing new.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
@@ -91,6 +91,19 @@ class LocalQueue:
             .values(visible_at=None, body=None, attributes=None)
         )
         self._database.run(lambda session: session.execute(done))
+
+
+    def prune(self, before: datetime, *, most: int = 500) -> int:
+        """Forget the content of messages that nobody took since an instant; their keys stay."""
+
+        def work(session: Session) -> int:
+            old = select(_of.id).where(_of.body.is_not(None), _of.sent_at < before).limit(most)
+            ids = session.execute(old).scalars().all()
+            gone = update(queue_messages).where(_of.id.in_(ids))
+            session.execute(gone.values(visible_at=None, body=None, attributes=None))
+            return len(ids)
+
+        return self._database.run(work)
 
 
 def _name(queue: str) -> str:

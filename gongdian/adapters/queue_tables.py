@@ -21,4 +21,5 @@ queue_messages = Table(
     Column("receives", Integer, nullable=False),
     UniqueConstraint("queue", "key"),
     Index("ix_queue_messages_visible", "queue", "visible_at"),
+    Index("ix_queue_messages_sent", "sent_at"),
 )

@@ -65,6 +65,18 @@ def test_only_the_last_reader_deletes(
     assert (row.body, row.attributes) == (None, None)
 
 
+def test_what_nobody_takes_is_forgotten_but_for_its_key(
+    queue: LocalQueue, clock: MovableClock
+) -> None:
+    queue.send("work", "old", key="k1", attributes={})
+    clock.move(timedelta(days=15))
+    queue.send("work", "new", key="k2", attributes={})
+    assert queue.prune(clock.now() - timedelta(days=14)) == 1
+    assert queue.prune(clock.now() - timedelta(days=14)) == 0
+    queue.send("work", "old", key="k1", attributes={})
+    assert bodies(queue) == ["new"]
+
+
 @pytest.mark.parametrize("body", ["", "x" * (LARGEST_BODY + 1)])
 def test_bodies_have_a_size(queue: LocalQueue, body: str) -> None:
     with pytest.raises(InputError, match="bad_message"):

@@ -344,11 +344,13 @@ def test_lists_show_the_latest_first_by_status_and_page(crew: Crew) -> None:
         first, following = executions.list_executions(session, machine="chain", most=3)
         rest, end = executions.list_executions(session, machine="chain", before=following, most=3)
         waiting, _ = executions.list_executions(session, status=Status.RUNNING)
-        counts = executions.count_by_status(session)
+        counts = executions.count_by_status(session, crew.clock.now() - timedelta(days=1))
+        later = executions.count_by_status(session, crew.clock.now() + timedelta(days=1))
     assert [one.name for one in first + rest] == ["c4", "c3", "c2", "c1", "c0"]
     assert end is None
     assert [one.name for one in waiting] == ["w"]
     assert counts == {"SUCCEEDED": 5, "RUNNING": 1}
+    assert later == {"RUNNING": 1}
 
 
 def test_pruning_keeps_the_name_and_how_it_ended(crew: Crew) -> None:

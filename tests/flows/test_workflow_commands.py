@@ -67,6 +67,16 @@ def definition(place: Place, name: str, document: Any) -> str:
     return str(path)
 
 
+def step(task: str) -> dict[str, Any]:
+    """A Task state of the house's one function."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:${Partition}:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "${TasksFunction}", "Payload": {"task": task}},
+        "End": True,
+    }
+
+
 def until(place: Place, expected: str, *arguments: str) -> str:
     """What a command prints, once it says what is expected."""
     for _ in range(60):
@@ -86,6 +96,9 @@ def test_the_self_check_runs_to_its_end(place: Place) -> None:
         assert '"attempts":2' in done.stdout
     history = place.run("workflow", "history", "selfcheck:t1").stdout
     assert "TaskFailed" in history
+    assert "ExecutedVersion" not in history
+    assert 'TaskSucceeded\tresource=invoke output={"attempts":2}' in history
+    assert "cause=selfcheck: the first attempt fails on purpose（UpstreamError）" in history
     assert history.splitlines()[-1].split("\t")[2] == "ExecutionSucceeded"
     as_json = place.run("workflow", "history", "selfcheck:t1", "--json", "--most", "2").stdout
     assert [json.loads(line)["id"] for line in as_json.splitlines()] == [1, 2]
@@ -113,9 +126,22 @@ def test_validate_names_what_aws_refuses_and_what_we_do_not_run(place: Place) ->
         {"QueryLanguage": "JSONata", **machine(A={"Type": "Pass", "End": True})},
     )
     done = place.run("workflow", "validate", aws_only)
-    assert done.returncode == 0
-    assert "本机引擎暂不支持\t/States/A/QueryLanguage\tJSONata" in done.stdout
-    assert place.run("workflow", "publish", "x", aws_only).returncode == 1
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"AWS 接受，本机引擎暂不支持：{aws_only}",
+        "  /States/A/QueryLanguage：JSONata",
+    ]
+    published = place.run("workflow", "publish", "x", aws_only)
+    assert (published.returncode, "UnsupportedDefinition" in published.stderr) == (1, True)
+    assert "  /States/A/QueryLanguage：JSONata" in published.stderr
+    published = place.run("workflow", "publish", "x", bad)
+    assert "  /States/A/Next：Missing 'Next' target: B" in published.stderr
+    nobody = definition(place, "task.asl.json", machine(A=step("no.such.step")))
+    done = place.run("workflow", "validate", nobody)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        "  /States/A：任务表（workflows/tasks.py）里没有“no.such.step”"
+    ]
     done = place.run("workflow", "validate", str(place.folder / "none.json"))
     assert (done.returncode, "none.json" in done.stderr) == (1, True)
 
@@ -160,7 +186,7 @@ def test_a_person_answers_by_token_and_a_failure_is_redriven(place: Place) -> No
     assert listed.strip().endswith("成功\tvisit:v1")
     with place.database.read() as session:
         actions = session.execute(select(audit_rows.c.action)).scalars().all()
-    for verb in ("published", "started", "answered", "redriven", "viewed"):
+    for verb in ("published", "started", "answered", "renewed", "redriven", "viewed"):
         assert f"workflow:execution:{verb}" in actions
 
 

@@ -211,6 +211,10 @@ def test_sound_settings_have_no_findings(sound: Settings) -> None:
         ("E116", {"templates_dir": ""}),
         ("E116", {"templates_dir": "/no/such/folder"}),
         ("E116", {"templates_dir": str(ACCOUNTS)}),  # the demo's
+        ("E118", {"workflow_threads": 0}),
+        ("E118", {"workflow_threads": 101}),
+        ("E118", {"workflow_task_lease_s": 9.0}),
+        ("E118", {"workflow_task_lease_s": 3601.0}),
         ("E117", {"profile": "cloud"}),
         (
             "E124",

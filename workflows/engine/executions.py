@@ -307,7 +307,13 @@ def prune(session: Session, before: datetime, now: datetime, *, most: int = 500)
     return len(ids)
 
 
-def count_by_status(session: Session) -> dict[str, int]:
-    """How many executions there are in each status (metrics)."""
-    found = select(_of.status, func.count()).group_by(_of.status)
-    return {row[0]: row[1] for row in session.execute(found).all()}
+def count_by_status(session: Session, since: datetime) -> dict[str, int]:
+    """How many executions run, and how many ended since an instant, by status (metrics)."""
+    running = select(func.count()).where(_of.status == Status.RUNNING.value)
+    ended = (
+        select(_of.status, func.count())
+        .where(_of.pruned_at.is_(None), _of.stopped_at >= since)
+        .group_by(_of.status)
+    )
+    counts = {row[0]: row[1] for row in session.execute(ended).all()}
+    return {**counts, Status.RUNNING.value: session.execute(running).scalar_one()}

@@ -162,6 +162,7 @@ def _queue() -> None:
         **INNODB,
     )
     op.create_index("ix_queue_messages_visible", "queue_messages", ["queue", "visible_at"])
+    op.create_index("ix_queue_messages_sent", "queue_messages", ["sent_at"])
 
 
 def downgrade() -> None:
