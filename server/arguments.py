@@ -137,6 +137,7 @@ def _operations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     alarms = commands.add_parser("alarms", help="查看或清除告警，试发一条")
     alarms.add_argument("action", choices=("list", "clear", "test"))
     alarms.add_argument("--key", default="", help="要清除的告警")
+    alarms.add_argument("--by", default="", help="谁在清除，记入审计；缺省为登录名")
     alarms.set_defaults(work=operation_commands.alarms)
     config = commands.add_parser("config", help="查看并检查设置（密钥不显示）")
     config.set_defaults(work=operation_commands.show_config)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from datetime import datetime
 
 from gongdian.alarms import Alarm, clear_alarm, standing_alarms
-from gongdian.audit import verify_audit
+from gongdian.audit import record_audit, verify_audit
 from gongdian.clock import china_text
 from gongdian.db import Session
 from gongdian.outbox.model import ALL_SENDING, CHANNEL_LABELS, Stop, channel_stop, kind_stop
@@ -121,12 +122,24 @@ def alarms(settings: Settings, options: argparse.Namespace) -> int:
         if options.action == "test":
             return _test_alarm(house)
         if options.action == "clear":
-            cleared = house.database.run(lambda session: clear_alarm(session, options.key))
-            print("已清除" if cleared else f"没有这个告警：{options.key}")
-            return 0 if cleared else 1
+            return _clear_alarm(house, options.key, options.by or getpass.getuser())
         return _list_alarms(house)
     finally:
         house.close()
+
+
+def _clear_alarm(house: House, key: str, by: str) -> int:
+    now = house.clock.now()
+
+    def work(session: Session) -> bool:
+        cleared = clear_alarm(session, key)
+        if cleared:
+            record_audit(session, now, by, "alarms:alarm:cleared", key, {})
+        return cleared
+
+    cleared = house.database.run(work)
+    print("已清除" if cleared else f"没有这个告警：{key}")
+    return 0 if cleared else 1
 
 
 def _list_alarms(house: House) -> int:

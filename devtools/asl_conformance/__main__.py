@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from devtools.asl_conformance.cases import Case, read_cases
 from devtools.asl_conformance.listing import Report, as_json, report_lines
-from devtools.asl_conformance.running import play_all
+from devtools.asl_conformance.running import play_all, without_alarms
 from devtools.asl_conformance.stage import Bounds, Stage
 from devtools.asl_conformance.verdicts import judge_definition
 
@@ -30,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, TypeError) as error:
         print(f"the cases cannot be read: {error}", file=sys.stderr)
         return 2
-    with _without_alarms():
+    with without_alarms():
         report = run(cases, Bounds(seconds=options.seconds))
     if options.out:
         options.out.write_text(json.dumps(as_json(report), indent=1), "utf-8")
@@ -49,17 +46,6 @@ def run(cases: list[Case], bounds: Bounds) -> Report:
     verdicts = [judge_definition(case) for case in cases if not case.is_execution]
     accepted = [judge_definition(case) for case in cases if case.is_execution]
     return Report(results, verdicts, accepted)
-
-
-@contextmanager
-def _without_alarms() -> Iterator[None]:
-    """Cases fail on purpose: what the engine would tell operators is not the report."""
-    logger = logging.getLogger("gongdian.alarms")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
 
 
 def _printable(line: str) -> str:

@@ -12,14 +12,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devtools.asl_conformance.cases import Case, read_cases
 from devtools.asl_conformance.comparing import first_difference, shown
-from devtools.asl_conformance.moto_side import MotoSide
 from devtools.asl_conformance.outcomes import Outcome, judge
+from devtools.asl_conformance.running import without_alarms
 from devtools.asl_conformance.stage import Stage
 from workflows.engine.orders import Status
+
+if TYPE_CHECKING:
+    from devtools.asl_conformance.moto_side import MotoSide
 
 _LONGEST_WAIT_S = 2
 _STATES = "states"
@@ -92,10 +98,13 @@ def compare_all(cases: Sequence[Case]) -> None:
     chosen = [case for case in cases if is_comparable(case)]
     agreed: Counter[str] = Counter()
     same = 0
+    # moto is a package of developers only: this module can be loaded without it.
+    moto_side: type[MotoSide] = import_module("devtools.asl_conformance.moto_side").MotoSide
     with (
+        without_alarms(),
         tempfile.TemporaryDirectory(prefix="asl-") as folder,
         Stage(Path(folder)) as stage,
-        MotoSide() as moto,
+        moto_side() as moto,
     ):
         for case in chosen:
             pair = compare(case, stage, moto)
@@ -111,13 +120,22 @@ def compare_all(cases: Sequence[Case]) -> None:
     print(f"same status, output and order of states: {same} of {len(chosen)}")
 
 
-def main() -> int:
-    """Compare a file of cases."""
+def main(arguments: list[str] | None = None) -> int:
+    """Compare a file of cases; 2 when it cannot be read or moto is not installed."""
     parser = argparse.ArgumentParser(
         prog="python -m devtools.asl_conformance.against_moto", description="our engine and moto's"
     )
     parser.add_argument("--cases", type=Path, required=True, help="a file of cases (JSON)")
-    compare_all(read_cases(parser.parse_args().cases))
+    options = parser.parse_args(arguments)
+    if find_spec("moto") is None:
+        print("needs the development packages: make dev", file=sys.stderr)
+        return 2
+    try:
+        cases = read_cases(options.cases)
+    except (OSError, ValueError, TypeError) as error:
+        print(f"the cases cannot be read: {error}", file=sys.stderr)
+        return 2
+    compare_all(cases)
     return 0
 
 

@@ -185,9 +185,11 @@ def test_a_person_answers_by_token_and_a_failure_is_redriven(place: Place) -> No
     listed = place.run("workflow", "list", "visit", "--status", "SUCCEEDED").stdout
     assert listed.strip().endswith("成功\tvisit:v1")
     with place.database.read() as session:
-        actions = session.execute(select(audit_rows.c.action)).scalars().all()
+        rows = session.execute(select(audit_rows.c.action, audit_rows.c.subject)).all()
+    actions = {row.action for row in rows}
     for verb in ("published", "started", "answered", "renewed", "redriven", "viewed"):
         assert f"workflow:execution:{verb}" in actions
+    assert {row.subject for row in rows} == {"visit", "visit:v1"}
 
 
 def test_an_execution_is_started_once_and_stopped(place: Place) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_refusals_are_told_in_chinese_with_the_name_that_aws_gives(
 ) -> None:
     run(place, "publish", "wait", definition(place, "wait.asl.json", WAIT))
     run(place, "start", "wait", "--name", "w")
-    monkeypatch.setattr("sys.stdin", open("/dev/null", encoding="utf-8"))  # noqa: SIM115
+    monkeypatch.setattr("sys.stdin", StringIO())
     assert run(place, *words.split()) == 1
     assert expected in capsys.readouterr().err
 
@@ -178,8 +179,8 @@ def test_describe_says_where_a_run_stands_and_why_it_failed(place: Place) -> Non
 
 
 def event(number: int, previous: int, kind: str, name: str = "") -> dict[str, Any]:
-    key = "stateEnteredEventDetails"
-    details = {key: {"name": name}} if kind.endswith("Entered") else {}
+    key = "stateExitedEventDetails" if kind.endswith("Exited") else "stateEnteredEventDetails"
+    details = {key: {"name": name}} if name else {}
     return {"id": number, "previousEventId": previous, "timestamp": 0, "type": kind, **details}
 
 
@@ -195,7 +196,7 @@ def test_a_branch_that_was_given_up_is_no_place() -> None:
     assert places_text(branches) == "Left（等到时间）、Right（等待答复）"
     caught = [
         event(8, 4, "ParallelStateFailed"),
-        event(9, 8, "ParallelStateExited"),
+        event(9, 8, "ParallelStateExited", "Both"),
         event(10, 9, "TaskStateEntered", "Repair"),
     ]
     assert places_text([*branches, *caught]) == "Repair"
