@@ -92,7 +92,6 @@ class LocalQueue:
         )
         self._database.run(lambda session: session.execute(done))
 
-
     def prune(self, before: datetime, *, most: int = 500) -> int:
         """Forget the content of messages that nobody took since an instant; their keys stay."""
 
