@@ -81,6 +81,9 @@ def _definitions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
     for parser in (validate, publish):
         parser.add_argument("file", metavar="FILE.asl.json", help="流程文件")
         parser.add_argument("--type", choices=("STANDARD", "EXPRESS"), default="STANDARD")
+    validate.add_argument(
+        "--runs-here", action="store_true", help="AWS 接受、本机不能运行时，退出状态也为 1"
+    )
     _work(validate, workflow_files.validate)
     _work(publish, workflow_files.publish)
     _by(publish)

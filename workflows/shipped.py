@@ -21,14 +21,21 @@ _PLACE = re.compile(r"\$\{(\w+)\}")
 SUBSTITUTIONS: Mapping[str, str] = {"Partition": "aws", "TasksFunction": TASKS_FUNCTION}
 
 
-def read_workflow(path: Path, substitutions: Mapping[str, str] = SUBSTITUTIONS) -> str:
-    """A workflow file's text with every ``${Name}`` filled in; InputError names what is missing."""
+def read_workflow(
+    path: Path, substitutions: Mapping[str, str] = SUBSTITUTIONS, *, is_strict: bool = True
+) -> str:
+    """A workflow file's text with every ``${Name}`` filled in.
+
+    InputError names the file, and the name that nothing is known for; not strict, that one stays.
+    """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("unreadable_workflow", f"{path}: {error}") from error
 
     def fill(found: re.Match[str]) -> str:
+        if found[1] not in substitutions and not is_strict:
+            return found[0]
         if found[1] not in substitutions:
             raise InputError("unknown_substitution", f"{path}: nothing for {found[0]}")
         return substitutions[found[1]]

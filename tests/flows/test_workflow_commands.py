@@ -126,7 +126,8 @@ def test_validate_names_what_aws_refuses_and_what_we_do_not_run(place: Place) ->
         {"QueryLanguage": "JSONata", **machine(A={"Type": "Pass", "End": True})},
     )
     done = place.run("workflow", "validate", aws_only)
-    assert done.returncode == 1
+    assert done.returncode == 0  # the verdict is AWS's
+    assert place.run("workflow", "validate", aws_only, "--runs-here").returncode == 1
     assert done.stdout.splitlines() == [
         f"AWS 接受，本机引擎暂不支持：{aws_only}",
         "  /States/A/QueryLanguage：JSONata",
@@ -137,11 +138,15 @@ def test_validate_names_what_aws_refuses_and_what_we_do_not_run(place: Place) ->
     published = place.run("workflow", "publish", "x", bad)
     assert "  /States/A/Next：Missing 'Next' target: B" in published.stderr
     nobody = definition(place, "task.asl.json", machine(A=step("no.such.step")))
-    done = place.run("workflow", "validate", nobody)
+    done = place.run("workflow", "validate", nobody, "--runs-here")
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:] == [
         "  /States/A：任务表（workflows/tasks.py）里没有“no.such.step”"
     ]
+    foreign = machine(A={"Type": "Pass", "Result": "${AccountId}", "End": True})
+    foreign_path = definition(place, "foreign.asl.json", foreign)
+    assert place.run("workflow", "validate", foreign_path).returncode == 0
+    assert "AccountId" in place.run("workflow", "publish", "x", foreign_path).stderr
     done = place.run("workflow", "validate", str(place.folder / "none.json"))
     assert (done.returncode, "none.json" in done.stderr) == (1, True)
 
