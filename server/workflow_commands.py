@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +41,7 @@ _TAIL = 1_000
 def start(settings: Settings, options: argparse.Namespace) -> int:
     """Start an execution; with ``--wait`` until it has ended, 1 when it did not succeed."""
     text = text_given(options.input)
-    with opened(settings) as house:
+    with _broken_off() as stop, opened(settings) as house:
         now = house.clock.now()
         name = options.name or ""
         wanted = Start(machine_of(options.machine), text, name, version=options.version)
@@ -50,20 +54,30 @@ def start(settings: Settings, options: argparse.Namespace) -> int:
         )
         subject = _started_subject(started)
         print(subject if started.is_new else f"{subject}\t已在进行，未重复启动", flush=True)
-        if options.wait is None:
-            return 0
-        try:
-            return _await_end(house, subject, options)
-        except KeyboardInterrupt:
-            print(f"不再等待；流程仍在执行：workflow describe {subject}")
-            return _INTERRUPTED
+        return 0 if options.wait is None else _await_end(house, subject, options, stop)
+
+
+@contextmanager
+def _broken_off() -> Iterator[threading.Event]:
+    """Set by Ctrl+C, whenever it comes: what was started is to be told all the same."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _started_subject(started: Started) -> str:
     return f"{started.machine}:{started.name}"
 
 
-def _await_end(house: House, subject: str, options: argparse.Namespace) -> int:
+def _await_end(
+    house: House, subject: str, options: argparse.Namespace, stop: threading.Event
+) -> int:
     until = time.monotonic() + options.wait
     while True:
         with house.database.read() as session:
@@ -81,7 +95,9 @@ def _await_end(house: House, subject: str, options: argparse.Namespace) -> int:
         if time.monotonic() > until:
             print(f"{options.wait:g} 秒内没有结束；请确认后台进程（server worker）在运行")
             return 1
-        time.sleep(0.1)
+        if stop.wait(0.1):
+            print(f"不再等待；流程仍在执行：workflow describe {subject}")
+            return _INTERRUPTED
 
 
 def describe(settings: Settings, options: argparse.Namespace) -> int:
