@@ -174,6 +174,36 @@ def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
     crew.close()
 
 
+def test_a_worker_that_wakes_late_does_not_begin_what_others_took(
+    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, calls = Held(), Counter[str]()
+
+    def count(event: Any, call: Any) -> Any:
+        calls[call.key] += 1
+        return event
+
+    crew = Crew(database, clock, {"held": held, "count": count})
+    branches = [machine(A=invoke("held")), machine(B=invoke("count"))]
+    crew.publish("both", machine(Both={"Type": "Parallel", "Branches": branches, "End": True}))
+    started = crew.start("both")
+    paused = crew.worker("paused", WorkerSettings(threads=1))
+    paused.turn()
+    paused.turn()
+    assert held.entered.wait(5)  # the other task waits in the pool
+    clock.move(timedelta(seconds=61))
+    other = crew.worker("other", WorkerSettings(threads=1))
+    other.turn()  # takes both; its one thread is held too
+    assert other.in_flight == 2
+    monkeypatch.setattr(paused._tasks, "_renewed", -1e9)
+    paused.turn()  # renews, and learns that nothing is its own any more
+    held.let_go.set()
+    crew.settle(paused, other)
+    assert crew.look(started).status is Status.SUCCEEDED
+    assert sorted(calls.values()) == [1]
+    crew.close()
+
+
 def test_a_slow_task_keeps_its_lease_while_its_worker_lives(
     database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

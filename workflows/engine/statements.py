@@ -200,6 +200,9 @@ TAKE_TASKS = (
     )
 )
 RENEW_TASKS = update(workflow_tasks).where(*_mine).values(lease_until_ms=bindparam("n_until"))
+MY_TASKS = select(_task.execution_id, _task.serial, _task.epoch).where(
+    _task.owner == bindparam("b_owner"), _task.state == RUNNING
+)
 RELEASE_TASKS = (
     update(workflow_tasks)
     .where(_task.owner == bindparam("b_owner"), _task.state == RUNNING)

@@ -40,6 +40,7 @@ class TaskPool:
         self._flights: dict[tuple[int, int, int], _Flight] = {}
         self._results: SimpleQueue[tuple[ClaimedTask, Answer | None]] = SimpleQueue()
         self._renewed = time.monotonic()
+        self._lost: frozenset[tuple[int, int, int]] = frozenset()
 
     @property
     def in_flight(self) -> int:
@@ -66,7 +67,8 @@ class TaskPool:
     def _perform(self, task: ClaimedTask, submitted: float) -> None:
         # A process that was paused wakes up with tasks that others may have begun by now.
         age = time.monotonic() - max(submitted, self._renewed)
-        answer = self._do(task) if age < self._lease_s else None
+        is_mine = age < self._lease_s and _key(task) not in self._lost
+        answer = self._do(task) if is_mine else None
         self._results.put((task, answer))
         self._on_done()
 
@@ -85,8 +87,9 @@ class TaskPool:
         """Whether the leases of what is in flight are to be renewed."""
         return bool(self._flights) and time.monotonic() - self._renewed > self._lease_s / 3
 
-    def renewed(self) -> None:
-        """They have been renewed."""
+    def renewed(self, kept: set[tuple[int, int, int]]) -> None:
+        """They have been renewed, but for those that others have taken meanwhile."""
+        self._lost = frozenset(self._flights.keys() - kept)
         self._renewed = time.monotonic()
 
     def close(self) -> None:

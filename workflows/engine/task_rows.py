@@ -158,15 +158,23 @@ def _payload(row: AnyRow) -> Document | None:
         return None
 
 
-def renew_tasks(session: Session, seat: Seat, tasks: Sequence[ClaimedTask]) -> None:
-    """This worker still works on these; what it does not know of is left to run out."""
+def renew_tasks(
+    session: Session, seat: Seat, tasks: Sequence[ClaimedTask]
+) -> set[tuple[int, int, int]]:
+    """This worker still works on these; the keys of those that are still its own.
+
+    What it does not know of is left to run out.
+    """
     until = seat.now_ms + seat.task_lease_ms
     values = [
         {"b_id": one.execution_id, "b_serial": one.serial, "b_epoch": one.epoch, "n_until": until}
         for one in tasks
     ]
-    if values:
-        session.execute(statements.RENEW_TASKS, values)
+    if not values:
+        return set()
+    session.execute(statements.RENEW_TASKS, values)
+    mine = session.execute(statements.MY_TASKS, {"b_owner": seat.owner}).all()
+    return {(row.execution_id, row.serial, row.epoch) for row in mine}
 
 
 def release_tasks(session: Session, owner: str) -> None:

@@ -80,6 +80,7 @@ class _Turn:
     saved: Saved
     tasks: list[ClaimedTask]
     claims: list[Claim]
+    kept: set[tuple[int, int, int]]  # tasks in flight whose lease was renewed
 
 
 class EngineWorker:
@@ -181,7 +182,7 @@ class EngineWorker:
         must_renew = self._tasks.must_renew
         turn = self._written(must_renew)
         if must_renew:
-            self._tasks.renewed()
+            self._tasks.renewed(turn.kept)
         self._count(turn.saved)
         self._advanced, self._unsaved, self._crashed, self._left = [], [], [], []
         for task in (*turn.saved.mine, *turn.tasks):
@@ -220,14 +221,13 @@ class EngineWorker:
         self._record(session)
         saved = saving.save(session, self._advanced, seat, self._parts.home)
         store.give_back(session, self._left)
-        if must_renew:
-            task_rows.renew_tasks(session, seat, self._tasks.tasks)
+        kept = task_rows.renew_tasks(session, seat, self._tasks.tasks) if must_renew else set()
         if self._is_leaving:
-            return _Turn(saved, [], [])
+            return _Turn(saved, [], [], kept)
         tasks = task_rows.claim_tasks(session, self._seat(seat.room - len(saved.mine)))
         claims = store.claim(session, self._name, seat.now_ms, self._lease_ms, self._bite)
         self._versions.fetch(session, {one.row.version_id for one in claims})
-        return _Turn(saved, tasks, claims)
+        return _Turn(saved, tasks, claims, kept)
 
     def _record(self, session: Session) -> None:
         # In one order, so that two workers do not wait for each other's executions.
