@@ -22,6 +22,7 @@ from gongdian.workflow_tables import workflow_history
 from tests.workflow_crew import HOME, QUICK, Crew, Held, invoke, machine
 from workflows.engine import executions, task_rows, tokens
 from workflows.engine.orders import Status
+from workflows.engine.task_pool import Since
 from workflows.engine.worker import WorkerSettings
 
 CHAIN = machine(A={"Type": "Pass", "Next": "B"}, B={"Type": "Pass", "End": True})
@@ -69,7 +70,7 @@ def test_a_task_whose_claim_got_no_answer_is_taken_by_another(
     monkeypatch.setattr(database, "run", real)
     for _ in range(20):  # ten leases pass; the worker is alive and busy with something else
         clock.move(timedelta(seconds=QUICK.task_lease_s / 2))
-        monkeypatch.setattr(busy._tasks, "_renewed", -1e9)
+        monkeypatch.setattr(busy._tasks, "_renewed", Since(-1e9, 0))
         busy.turn()
         other.turn()
         time.sleep(0.02)

@@ -20,6 +20,7 @@ from gongdian.workflow_tables import workflow_executions, workflow_history, work
 from tests.workflow_crew import HOME, QUICK, Crew, Held, invoke, machine
 from workflows.engine import executions
 from workflows.engine.orders import Status
+from workflows.engine.task_pool import Since
 from workflows.engine.worker import EngineWorker, WorkerSettings
 
 CHAIN = machine(A={"Type": "Pass", "Next": "B"}, B={"Type": "Pass", "End": True})
@@ -195,7 +196,7 @@ def test_a_worker_that_wakes_late_does_not_begin_what_others_took(
     other = crew.worker("other", WorkerSettings(threads=1))
     other.turn()  # takes both; its one thread is held too
     assert other.in_flight == 2
-    monkeypatch.setattr(paused._tasks, "_renewed", -1e9)
+    monkeypatch.setattr(paused._tasks, "_renewed", Since(-1e9, 0))
     paused.turn()  # renews, and learns that nothing is its own any more
     held.let_go.set()
     crew.settle(paused, other)
@@ -217,7 +218,7 @@ def test_a_slow_task_keeps_its_lease_while_its_worker_lives(
     assert held.entered.wait(5)
     for _ in range(5):
         clock.move(timedelta(seconds=QUICK.task_lease_s / 2))
-        monkeypatch.setattr(worker._tasks, "_renewed", -1e9)
+        monkeypatch.setattr(worker._tasks, "_renewed", Since(-1e9, 0))
         worker.turn()
         other.turn()
     held.let_go.set()

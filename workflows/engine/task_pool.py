@@ -16,6 +16,17 @@ _QUICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """An instant from which leases count; one has run out when either clock says so.
+
+    The wall clock, by which others judge, may jump; and a process may be paused.
+    """
+
+    monotonic: float
+    clock_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Flight:
     task: ClaimedTask
     submitted: float
@@ -31,15 +42,17 @@ class TaskPool:
         lease_s: float,
         perform: Callable[[ClaimedTask], Answer],
         on_done: Callable[[], None],
+        now_ms: Callable[[], int],
     ) -> None:
         self._threads = threads
         self._lease_s = lease_s
         self._do = perform
         self._on_done = on_done
+        self._now_ms = now_ms
         self._pool = ThreadPoolExecutor(threads, "workflow-task")
         self._flights: dict[tuple[int, int, int], _Flight] = {}
         self._results: SimpleQueue[tuple[ClaimedTask, Answer | None]] = SimpleQueue()
-        self._renewed = time.monotonic()
+        self._renewed = self.since()
         self._lost: frozenset[tuple[int, int, int]] = frozenset()
 
     @property
@@ -58,16 +71,16 @@ class TaskPool:
         is_slow = any(now - one.submitted > _QUICK_S for one in self._flights.values())
         return self._threads * (1 if is_slow else 2) - len(self._flights)
 
-    def submit(self, task: ClaimedTask) -> None:
-        """Perform a task that this worker has claimed."""
-        now = time.monotonic()
-        future = self._pool.submit(self._perform, task, now)
-        self._flights[_key(task)] = _Flight(task, now, future)
+    def submit(self, task: ClaimedTask, since: Since) -> None:
+        """Perform a task that this worker has claimed, its lease counting from ``since``."""
+        future = self._pool.submit(self._perform, task, since)
+        self._flights[_key(task)] = _Flight(task, time.monotonic(), future)
 
-    def _perform(self, task: ClaimedTask, submitted: float) -> None:
+    def _perform(self, task: ClaimedTask, since: Since) -> None:
         # A process that was paused wakes up with tasks that others may have begun by now.
-        age = time.monotonic() - max(submitted, self._renewed)
-        is_mine = age < self._lease_s and _key(task) not in self._lost
+        age = time.monotonic() - max(since.monotonic, self._renewed.monotonic)
+        age_ms = self._now_ms() - max(since.clock_ms, self._renewed.clock_ms)
+        is_mine = max(age, age_ms / 1000) < self._lease_s and _key(task) not in self._lost
         answer = self._do(task) if is_mine else None
         self._results.put((task, answer))
         self._on_done()
@@ -85,12 +98,18 @@ class TaskPool:
     @property
     def must_renew(self) -> bool:
         """Whether the leases of what is in flight are to be renewed."""
-        return bool(self._flights) and time.monotonic() - self._renewed > self._lease_s / 3
+        return (
+            bool(self._flights) and time.monotonic() - self._renewed.monotonic > self._lease_s / 3
+        )
 
-    def renewed(self, kept: set[tuple[int, int, int]]) -> None:
+    def renewed(self, kept: set[tuple[int, int, int]], since: Since) -> None:
         """They have been renewed, but for those that others have taken meanwhile."""
         self._lost = frozenset(self._flights.keys() - kept)
-        self._renewed = time.monotonic()
+        self._renewed = since
+
+    def since(self) -> Since:
+        """Now, by both clocks: to be read before the lease is taken."""
+        return Since(time.monotonic(), self._now_ms())
 
     def close(self) -> None:
         """Begin nothing more; what only waited for a thread is not in flight any more."""

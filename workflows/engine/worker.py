@@ -105,8 +105,13 @@ class EngineWorker:
         self._stopping = threading.Event()
         self._is_leaving = False
         self._tasks = TaskPool(
-            parts.settings.threads, parts.settings.task_lease_s, self._perform, self._nudge.set
+            parts.settings.threads,
+            parts.settings.task_lease_s,
+            self._perform,
+            self._nudge.set,
+            self._now_ms,
         )
+        self._since = self._tasks.since()
         self._thread: threading.Thread | None = None
         self.counts = Counts()
 
@@ -180,9 +185,10 @@ class EngineWorker:
         if not self._has_news() and not self._is_due():
             return False
         must_renew = self._tasks.must_renew
+        self._since = self._tasks.since()
         turn = self._written(must_renew)
         if must_renew:
-            self._tasks.renewed(turn.kept)
+            self._tasks.renewed(turn.kept, self._since)
         self._count(turn.saved)
         self._advanced, self._unsaved, self._crashed, self._left = [], [], [], []
         for task in (*turn.saved.mine, *turn.tasks):
@@ -334,7 +340,7 @@ class EngineWorker:
     # -- small things -----------------------------------------------------------------------
 
     def _submit(self, task: ClaimedTask) -> None:
-        self._tasks.submit(task)
+        self._tasks.submit(task, self._since)
 
     def _perform(self, task: ClaimedTask) -> Answer:
         return perform(task, self._parts.functions, self._parts.queues)
