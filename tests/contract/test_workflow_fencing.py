@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from gongdian.workflow_tables import workflow_executions, workflow_history, work
 from tests.workflow_crew import HOME, QUICK, Crew, Held, invoke, machine
 from workflows.engine import executions
 from workflows.engine.orders import Status
+from workflows.engine.starting import Started
 from workflows.engine.task_pool import Since
 from workflows.engine.worker import EngineWorker, WorkerSettings
 
@@ -144,9 +146,19 @@ def test_a_paused_worker_s_task_is_done_by_another_and_its_own_result_dropped(
     fast.close()
 
 
-def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
-    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass(frozen=True)
+class Paused:
+    """A worker of one thread that performs one task and has another one in its queue."""
+
+    crew: Crew
+    worker: EngineWorker
+    started: Started
+    held: Held
+    calls: Counter[str]
+
+
+@pytest.fixture
+def paused(database: Database, clock: MovableClock) -> Iterator[Paused]:
     held, calls = Held(), Counter[str]()
 
     def count(event: Any, call: Any) -> Any:
@@ -157,52 +169,44 @@ def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
     branches = [machine(A=invoke("held")), machine(B=invoke("count"))]
     crew.publish("both", machine(Both={"Type": "Parallel", "Branches": branches, "End": True}))
     started = crew.start("both")
-    paused = crew.worker("paused", WorkerSettings(threads=1))
-    paused.turn()
-    paused.turn()
-    assert held.entered.wait(5)  # the other task waits in the pool
+    worker = crew.worker("paused", WorkerSettings(threads=1))
+    worker.turn()
+    worker.turn()
+    assert held.entered.wait(5)
+    yield Paused(crew, worker, started, held, calls)
+    held.let_go.set()
+    crew.close()
+
+
+def test_a_worker_that_wakes_late_does_not_begin_what_it_had_queued(
+    paused: Paused, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time.monotonic()
     monkeypatch.setattr("workflows.engine.task_pool.time.monotonic", lambda: now + 61)
     clock.move(timedelta(seconds=61))
-    held.let_go.set()
-    while paused.in_flight:
-        paused._collect()
-    assert calls == {}
+    paused.held.let_go.set()
+    while paused.worker.in_flight:
+        paused.worker._collect()
+    assert paused.calls == {}
     monkeypatch.undo()
-    crew.settle(paused, crew.worker("other"))
-    assert crew.look(started).status is Status.SUCCEEDED
-    assert list(calls.values()) == [1]
-    crew.close()
+    paused.crew.settle(paused.worker, paused.crew.worker("other"))
+    assert paused.crew.look(paused.started).status is Status.SUCCEEDED
+    assert list(paused.calls.values()) == [1]
 
 
 def test_a_worker_that_wakes_late_does_not_begin_what_others_took(
-    database: Database, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+    paused: Paused, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, calls = Held(), Counter[str]()
-
-    def count(event: Any, call: Any) -> Any:
-        calls[call.key] += 1
-        return event
-
-    crew = Crew(database, clock, {"held": held, "count": count})
-    branches = [machine(A=invoke("held")), machine(B=invoke("count"))]
-    crew.publish("both", machine(Both={"Type": "Parallel", "Branches": branches, "End": True}))
-    started = crew.start("both")
-    paused = crew.worker("paused", WorkerSettings(threads=1))
-    paused.turn()
-    paused.turn()
-    assert held.entered.wait(5)  # the other task waits in the pool
     clock.move(timedelta(seconds=61))
-    other = crew.worker("other", WorkerSettings(threads=1))
+    other = paused.crew.worker("other", WorkerSettings(threads=1))
     other.turn()  # takes both; its one thread is held too
     assert other.in_flight == 2
-    monkeypatch.setattr(paused._tasks, "_renewed", Since(-1e9, 0))
-    paused.turn()  # renews, and learns that nothing is its own any more
-    held.let_go.set()
-    crew.settle(paused, other)
-    assert crew.look(started).status is Status.SUCCEEDED
-    assert sorted(calls.values()) == [1]
-    crew.close()
+    monkeypatch.setattr(paused.worker._tasks, "_renewed", Since(-1e9, 0))
+    paused.worker.turn()  # renews, and learns that nothing is its own any more
+    paused.held.let_go.set()
+    paused.crew.settle(paused.worker, other)
+    assert paused.crew.look(paused.started).status is Status.SUCCEEDED
+    assert list(paused.calls.values()) == [1]
 
 
 def test_a_slow_task_keeps_its_lease_while_its_worker_lives(
