@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 
 from gongdian.accounts.channels import addresses_of, forget_channels, mark_channel_refused
+from gongdian.accounts.erasure import forget_bindings
 from gongdian.accounts.model import (
     SERVICE_NOTICES,
     Contact,
@@ -73,7 +74,8 @@ def follow(session: Session, account: str, openid: str, scene: str, now: datetim
 
 
 def leave(session: Session, account: str, openid: str, now: datetime) -> int:
-    """The person unfollowed (取消关注) or revoked: erase the openid, end consents and messages.
+    """The person unfollowed (取消关注) or revoked: erase the openid, end consents, bindings and
+    messages (see ``gongdian.accounts.erasure``).
 
     The blind index stays, so that a second event changes nothing. Returns how many unsent
     messages were withdrawn.
@@ -99,6 +101,7 @@ def leave(session: Session, account: str, openid: str, now: datetime) -> int:
     )
     if changed.rowcount == 1:
         forget_channels(session, contact_id)
+        forget_bindings(session, contact_id, "left", now)
         if current_decision(session, contact_id) is Decision.AGREED:
             _record(session, _end_of_consent(contact_id, "left"), Decision.WITHDRAWN, now)
         record_audit(
@@ -150,10 +153,21 @@ def current_decision(session: Session, contact_id: int) -> Decision | None:
     return Decision(latest) if latest else None
 
 
+def has_decided_since(session: Session, contact_id: int, at: datetime) -> bool:
+    """Whether the contact decided on service notices after an instant."""
+    columns = consents.c
+    query = select(columns.id).where(
+        columns.contact_id == contact_id,
+        columns.purpose == SERVICE_NOTICES,
+        columns.decided_at > at,
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
 def withdraw_consent(session: Session, contact: Contact, source: str, now: datetime) -> bool:
-    """The person wants no more notices (解绑): ends the consent and what is not sent yet, and
-    erases the openid; it is met again when they write again. Their number and mail address stay:
-    without WeChat notices go there."""
+    """The person wants no more notices (解绑): ends the consent, every 户号 bound to them and what
+    is not sent yet, and erases the openid; it is met again when they write again. Their number
+    and mail address stay: without WeChat notices go there."""
     withdraw_messages(
         session, Selection(person_hash=address_hash(contact.openid)), "consent_withdrawn", now
     )
@@ -163,6 +177,7 @@ def withdraw_consent(session: Session, contact: Contact, source: str, now: datet
         .where(contacts.c.id == contact.id, contacts.c.state != ContactState.LEFT.value)
         .values(openid=None, scene="", changed_at=now)
     )
+    forget_bindings(session, contact.id, "consent_withdrawn", now)
     if current_decision(session, contact.id) is not Decision.AGREED:
         return False
     _record(session, _end_of_consent(contact.id, source), Decision.WITHDRAWN, now)

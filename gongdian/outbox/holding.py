@@ -18,16 +18,18 @@ from gongdian.outbox.timeline import note_event
 _QUEUED, _HELD = MessageState.QUEUED.value, MessageState.HELD.value
 _SENDING = MessageState.SENDING.value
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+columns = messages.c
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which messages: by key, by flow and subject, or by person; at least one is given."""
+    """Which messages: by key, flow, subject, recipient or person; at least one is given."""
 
     key: str = ""
     flow: str = ""
     subject: str = ""
     person_hash: bytes = b""
+    recipient: str = ""
 
 
 def hold_messages(
@@ -36,6 +38,7 @@ def hold_messages(
     """Hold messages until an instant or until released; returns how many.
 
     One that is being sent is held if it comes back; one that is out goes to no further channel.
+    Of several holds of a message the latest end counts.
     """
     held = 0
     _lock(session, chosen)
@@ -43,16 +46,31 @@ def hold_messages(
         held += _change(
             session, row.id, (_QUEUED,), {"state": _HELD, "held_until": until}, now, "held", reason
         )
-    columns = messages.c
-    others = select(columns.id, columns.state).where(
-        *_conditions(chosen),
-        or_(columns.state == _SENDING, columns.next_step.is_not(None)),
-        columns.state.not_in((_QUEUED, _HELD)),
-    )
-    for row in session.execute(others).all():
-        values = {"held_until": until or _FOR_EVER}
-        held += _change(session, row.id, (row.state,), values, now, "held", reason)
+    for row in _held_until(session, chosen, columns.state == _HELD):
+        if row.held_until is not None and (until is None or until > row.held_until):
+            held += _change(session, row.id, (_HELD,), {"held_until": until}, now, "held", reason)
+    # What is on its way or out is not in a state of its own: NULL there means that it is not held.
+    end = until or _FOR_EVER
+    others = or_(columns.state == _SENDING, columns.next_step.is_not(None))
+    for row in _held_until(session, chosen, others & columns.state.not_in((_QUEUED, _HELD))):
+        if row.held_until is None or end > row.held_until:
+            held += _change(session, row.id, (row.state,), {"held_until": end}, now, "held", reason)
     return held
+
+
+def change_end(session: Session, chosen: Selection, until: datetime | None, now: datetime) -> int:
+    """Of several holds one has ended: what is held waits for the others now; how many changed."""
+    _lock(session, chosen)
+    changed = 0
+    out = or_(columns.state == _SENDING, columns.next_step.is_not(None))
+    held = or_(columns.state == _HELD, out & columns.held_until.is_not(None))
+    for row in _held_until(session, chosen, held):
+        end = until if row.state == _HELD else until or _FOR_EVER
+        if row.held_until != end:
+            changed += _change(
+                session, row.id, (row.state,), {"held_until": end}, now, "held", "end changed"
+            )
+    return changed
 
 
 def release_messages(session: Session, chosen: Selection, now: datetime) -> int:
@@ -61,7 +79,6 @@ def release_messages(session: Session, chosen: Selection, now: datetime) -> int:
     for row in _choose(session, chosen, (_HELD,)):
         values = {"state": _QUEUED, "held_until": None}
         released += _change(session, row.id, (_HELD,), values, now, "released", "")
-    columns = messages.c
     held = select(columns.id, columns.state).where(
         *_conditions(chosen), columns.held_until.is_not(None)
     )
@@ -149,7 +166,6 @@ def drop_address(session: Session, person_hash: bytes, address_hash: bytes, now:
         )
         .values(address="")
     )
-    columns = messages.c
     waiting = select(columns.id).where(
         columns.person_hash == person_hash,
         columns.address_hash == address_hash,
@@ -162,10 +178,16 @@ def drop_address(session: Session, person_hash: bytes, address_hash: bytes, now:
         _change(session, message_id, (_QUEUED, _HELD), ended, now, "channel_off", "")
 
 
+def _held_until(
+    session: Session, chosen: Selection, which: ColumnElement[bool]
+) -> Sequence[AnyRow]:
+    query = select(columns.id, columns.state, columns.held_until)
+    return session.execute(query.where(*_conditions(chosen), which).order_by(columns.id)).all()
+
+
 def _choose(
     session: Session, chosen: Selection, states: Sequence[str], *, is_locked: bool = False
 ) -> Sequence[AnyRow]:
-    columns = messages.c
     query = select(columns.id, columns.state, columns.unknown_since)
     query = query.where(*_conditions(chosen), columns.state.in_(states)).order_by(columns.id)
     return session.execute(query.with_for_update() if is_locked else query).all()
@@ -177,6 +199,7 @@ def _conditions(chosen: Selection) -> list[ColumnElement[bool]]:
         messages.c.flow: chosen.flow,
         messages.c.subject: chosen.subject,
         messages.c.person_hash: chosen.person_hash,
+        messages.c.recipient: chosen.recipient,
     }
     conditions = [column == value for column, value in given.items() if value]
     if not conditions:

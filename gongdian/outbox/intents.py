@@ -29,11 +29,15 @@ PENDING, CLAIMED, DONE, FAILED = "pending", "claimed", "done", "failed"
 EXPIRED, UNKNOWN = "expired", "unknown"
 _LEASE = timedelta(seconds=60)
 _MAX_ATTEMPTS = 6
+_LONGEST_WAIT = timedelta(minutes=10)
 # Refusals that every intent would meet alike: the quota, the address list, the secret.
 _CHANNEL_REFUSALS = (RefusalAction.STOP_CHANNEL, RefusalAction.REFRESH_TOKEN)
 _CHANNEL_WAIT = timedelta(minutes=5)
 # The kinds that reach a person: the switch that stops all sending stops them too.
 _SENDS = ("wechat_text",)
+# The kinds whose second performance changes nothing: after a doubtful end they are tried again,
+# and as long as they live: nobody else keeps the token of a waiting workflow.
+IDEMPOTENT = frozenset({"workflow_start", "workflow_token"})
 
 Performer = Callable[[Mapping[str, Any]], None]
 
@@ -75,10 +79,11 @@ def add_intent(
 def perform_intents(database: Database, performers: Mapping[str, Performer], now: datetime) -> int:
     """Claim one intent, perform it outside any transaction, settle it; returns how many (0 or 1).
 
-    One at a time: what a killed worker had claimed can never be performed again. A performer's
-    retryable error brings the intent back later; OutcomeUnknownError ends it as unknown, since
-    what it does is not idempotent. A refusal that concerns the whole channel is no fault of the
-    intent: it waits, and operators hear of it.
+    One at a time: what a killed worker had claimed can never be performed again, but for the
+    kinds in ``IDEMPOTENT``. A performer's retryable error brings the intent back later;
+    OutcomeUnknownError ends it as unknown, since what it does is not idempotent (where it is, it
+    comes back too). A refusal that concerns the whole channel is no fault of the intent: it
+    waits, and operators hear of it.
     """
     intent = database.run(lambda session: _claim(session, now))
     if intent is None:
@@ -98,12 +103,7 @@ def _claim(session: Session, now: datetime) -> Intent | None:
         .where(columns.state == PENDING, columns.expires_at <= now)
         .values(state=EXPIRED, closed_at=now)
     )
-    # A claim whose lease ran out may have been performed: it is not idempotent, so it ends.
-    session.execute(
-        update(intents)
-        .where(columns.state == CLAIMED, columns.lease_until < now)
-        .values(state=UNKNOWN, detail="the worker's lease ran out", closed_at=now)
-    )
+    _end_leases(session, now)
     due = (columns.state == PENDING) & (columns.not_before <= now)
     if ALL_SENDING in standing_stops(session, now):
         due &= columns.kind.not_in(_SENDS)
@@ -124,6 +124,30 @@ def _claim(session: Session, now: datetime) -> Intent | None:
     return Intent(row.id, row.kind, row.payload, row.fence + 1, row.attempts)
 
 
+def _end_leases(session: Session, now: datetime) -> None:
+    """Claims whose lease ran out: they may have been performed.
+
+    What is idempotent comes back, though not for ever: it may be what kills its workers. Every
+    claim counts the fence up, every end that was told the attempts: between them lie lost leases.
+    """
+    columns = intents.c
+    lost = (columns.state == CLAIMED, columns.lease_until < now)
+    session.execute(
+        update(intents)
+        .where(
+            *lost,
+            columns.kind.in_(IDEMPOTENT),
+            columns.fence - columns.attempts < _MAX_ATTEMPTS,
+        )
+        .values(state=PENDING, lease_until=None)
+    )
+    session.execute(
+        update(intents)
+        .where(*lost)
+        .values(state=UNKNOWN, detail="the worker's lease ran out", closed_at=now)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     """How a try ended; ``refusal`` names one that concerns the whole channel."""
@@ -137,10 +161,11 @@ def _perform(intent: Intent, performers: Mapping[str, Performer]) -> _End:
     performer = performers.get(intent.kind)
     if performer is None:
         return _End(FAILED, "nothing performs this kind")
+    in_doubt = PENDING if intent.kind in IDEMPOTENT else UNKNOWN
     try:
         performer(intent.payload)
     except OutcomeUnknownError as error:
-        return _End(UNKNOWN, str(error))
+        return _End(in_doubt, str(error))
     except DeliveryError as error:
         if refusal_action(error) in _CHANNEL_REFUSALS:
             return _End(PENDING, str(error), error.code)
@@ -149,18 +174,20 @@ def _perform(intent: Intent, performers: Mapping[str, Performer]) -> _End:
         return _End(PENDING if error.retryable else FAILED, str(error))
     except Exception as error:
         log.exception("intent_crashed", extra={"intent": intent.id, "kind": intent.kind})
-        return _End(UNKNOWN, type(error).__name__)
+        return _End(in_doubt, type(error).__name__)
     return _End(DONE)
 
 
 def _settle(session: Session, intent: Intent, end: _End, now: datetime) -> None:
     attempts = intent.attempts if end.refusal else intent.attempts + 1
-    again = end.state == PENDING and attempts < _MAX_ATTEMPTS
-    wait = _CHANNEL_WAIT if end.refusal else timedelta(seconds=5 * 2**intent.attempts)
+    is_kept = intent.kind in IDEMPOTENT
+    again = end.state == PENDING and (is_kept or attempts < _MAX_ATTEMPTS)
+    wait = _CHANNEL_WAIT if end.refusal else _backoff(intent.attempts)
     if end.refusal:
         raise_alarm(session, end.refusal, f"微信接口返回错误 {end.refusal}，客服消息等待处理", now)
-    elif end.state == PENDING and not again:
-        text = f"{intent.kind} 多次重试仍未成功，已放弃：{end.detail}"
+    elif end.state == PENDING and attempts >= _MAX_ATTEMPTS:
+        what_now = "继续重试" if again else "已放弃"
+        text = f"{intent.kind} 多次重试仍未成功，{what_now}：{end.detail}"
         raise_alarm(session, f"intent_failed_{intent.kind}", text, now)
     session.execute(
         update(intents)
@@ -177,3 +204,7 @@ def _settle(session: Session, intent: Intent, end: _End, now: datetime) -> None:
             closed_at=None if again else now,
         )
     )
+
+
+def _backoff(attempts: int) -> timedelta:
+    return min(timedelta(seconds=5 * 2 ** min(attempts, 10)), _LONGEST_WAIT)

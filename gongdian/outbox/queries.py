@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from gongdian.db import AnyRow, Session
 from gongdian.errors import NotFoundError
@@ -46,7 +46,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class LinkedMessage:
-    """The message whose card opened a page."""
+    """The message whose card opened a page; ``channel`` and ``step`` say where it is now."""
 
     id: int
     key: str
@@ -56,6 +56,9 @@ class LinkedMessage:
     recipient: str
     person_hash: bytes
     queued_at: datetime
+    expires_at: datetime
+    channel: str
+    step: int
     answer: str
     answered_at: datetime | None
 
@@ -119,20 +122,17 @@ def _own_entries(row: AnyRow) -> list[TimelineEntry]:
 
 def message_of_link(session: Session, token: str) -> LinkedMessage:
     """The message whose card carries this link token; NotFoundError when there is none."""
-    columns = messages.c
-    query = select(
-        columns.id,
-        columns.key,
-        columns.kind,
-        columns.flow,
-        columns.subject,
-        columns.recipient,
-        columns.person_hash,
-        columns.queued_at,
-        columns.answer,
-        columns.answered_at,
-    ).where(columns.link_hash == token_digest(token))
-    row = session.execute(query).first()
+    return _linked(session, messages.c.link_hash == token_digest(token))
+
+
+def linked_message(session: Session, message_id: int) -> LinkedMessage:
+    """The same for a message that is known by its id."""
+    return _linked(session, messages.c.id == message_id)
+
+
+def _linked(session: Session, condition: ColumnElement[bool]) -> LinkedMessage:
+    columns = [messages.c[one.name] for one in fields(LinkedMessage)]
+    row = session.execute(select(*columns).where(condition)).first()
     if row is None:
         raise NotFoundError("no_such_link", "no message carries this link")
     return LinkedMessage(**{**row._asdict(), "person_hash": bytes(row.person_hash)})

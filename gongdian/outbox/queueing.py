@@ -174,6 +174,7 @@ def _channels(outbox: Outbox, command: QueueMessage, url: str, key: str) -> list
         content = _compose(outbox, step.channel, command, url)
         if content is None:
             continue
+        _mask_secrets(outbox, command, content)
         found.append(
             {
                 "channel": step.channel,
@@ -186,6 +187,15 @@ def _channels(outbox: Outbox, command: QueueMessage, url: str, key: str) -> list
     if not found:
         raise InputError("no_channel", "neither an openid nor another channel", key=key)
     return found
+
+
+def _mask_secrets(outbox: Outbox, command: QueueMessage, content: dict[str, Any]) -> None:
+    """What timelines show of a message holds no code; what is sent does."""
+    for name in outbox.registry.kind(command.kind).secrets():
+        secret = command.values[name]
+        content["fields"] = [
+            [label, text.replace(secret, "*" * len(secret))] for label, text in content["fields"]
+        ]
 
 
 def _compose(

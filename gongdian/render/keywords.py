@@ -235,7 +235,7 @@ def _listed(keyword_type: KeywordType, value: str, allowed: Collection[str]) -> 
 
 
 _CHECKS: dict[KeywordType, Callable[[str], Problem | None]] = {
-    KeywordType.THING: _of(20, lambda character: True, "text"),
+    KeywordType.THING: lambda value: _too_long(value, 20),
     KeywordType.CHARACTER_STRING: _of(
         32, lambda character: "!" <= character <= "~", "digits, letters and ASCII symbols"
     ),

@@ -29,7 +29,10 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """One row of a card: our field name, the label people read, the platform's type."""
+    """One row of a card: our field name, the label people read, the platform's type.
+
+    A ``is_secret`` one (a code) is shown to its recipient alone, to no clerk.
+    """
 
     name: str
     label: str
@@ -37,6 +40,7 @@ class Keyword:
     sample: str
     allowed: tuple[str, ...] = ()
     max_length: int | None = None
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ class MessageKind:
     def samples(self) -> dict[str, str]:
         """The sample values by field name."""
         return {keyword.name: keyword.sample for keyword in self.keywords}
+
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the fields that only the recipient may read."""
+        return tuple(keyword.name for keyword in self.keywords if keyword.is_secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,7 @@ def _read_keyword(table: Table) -> Keyword:
         sample=table.text("sample"),
         allowed=table.texts("allowed") if table.has("allowed") else (),
         max_length=table.count("max_length", 1, 20) if table.has("max_length") else None,
+        is_secret=table.flag("secret") if table.has("secret") else False,
     )
     table.close()
     if keyword.allowed and keyword.type not in (KeywordType.CONST, KeywordType.ENUM):

@@ -99,11 +99,18 @@ def test_every_reviewed_sample_composes_word_for_word(shipped, kind):
 
 def test_the_sandbox_account_maps_every_kind(shipped):
     names = {kind.name for kind in shipped.kinds()}
-    assert names == {*REVIEWED, "binding_request", "binding_done"}
+    by_text_only = {"binding_code"}
+    assert names == {*REVIEWED, "binding_request", "binding_done", *by_text_only}
     (account,) = shipped.accounts()
-    assert set(account.templates) == names
-    for kind in shipped.kinds():
-        shipped.compose(DEMO, kind.name, kind.samples(), URL)
+    assert set(account.templates) == names - by_text_only
+    assert set(account.sms) == names
+    for name in account.templates:
+        shipped.compose(DEMO, name, shipped.kind(name).samples(), URL)
+
+
+def test_only_a_code_is_secret(shipped):
+    secrets = {kind.name: kind.secrets() for kind in shipped.kinds() if kind.secrets()}
+    assert secrets == {"binding_code": ("code",)}
 
 
 def test_only_the_cutoff_notice_is_legal_and_faults_pass_quiet_hours(shipped):

@@ -43,10 +43,20 @@ REVIEWED = {
     "非本人操作请忽略，24小时内有效，确认请打开",
     "binding_done": "您的微信绑定申请，结果是已绑定（2026年11月21日 10:22），详情",
 }
+# Whoever reads it is at our page already: a link would teach people to tap links beside codes.
+REVIEWED_CODE = (
+    "验证码402918，用于把户号99*******3457绑定到微信，5分钟内有效。非本人操作请忽略，切勿告诉他人"
+)
 
 
 def test_every_kind_has_a_text_message():
-    assert set(REVIEWED) == set(KINDS)
+    assert {*REVIEWED, "binding_code"} == set(KINDS)
+
+
+def test_a_code_goes_out_without_a_link_and_in_one_segment():
+    composed = REGISTRY.compose_sms(DEMO, "binding_code", KINDS["binding_code"].samples())
+    assert composed.text == REVIEWED_CODE
+    assert segments(signed_text(SIGN, composed.text)) == 1
 
 
 @pytest.mark.parametrize("kind", sorted(REVIEWED))
