@@ -57,6 +57,18 @@ def _url(raw: str) -> str:
     return value
 
 
+def _safe_url(raw: str) -> str:
+    value = raw.strip()
+    parts = urlsplit(value)
+    if value and (parts.scheme != "https" or not parts.hostname):
+        raise ValueError("write an address that begins with https://")
+    return value
+
+
+def _names(raw: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in raw.replace("，", ",").split(",") if one.strip())
+
+
 def _mail_address(raw: str) -> str:
     value = raw.strip()
     if value and not re.fullmatch(r"[^\s@<>,;:\"]+@[A-Za-z0-9.-]+", value):
@@ -126,6 +138,9 @@ class Settings:
     web_threads: int = _setting(8, _count, "每个网页进程的线程数")
     company_name: str = _setting("云溪县供电公司", _text, "页面与消息里的公司名称")
     service_phone: str = _setting("95598", _text, "页面上的服务电话")
+    arrears_pay_url: str = _setting(
+        "", _safe_url, "官方交费页面的地址（https）；空 = 页面只写到哪里交费"
+    )
     # secrets of the house
     session_key: bytes = _setting(b"", _key, "网页会话签名密钥", secret=True)
     data_key: bytes = _setting(b"", _key, "个人信息加密密钥", secret=True)
@@ -171,6 +186,13 @@ class Settings:
         60.0, _seconds, "领取一个流程任务后的占用时间（10 到 3600 秒），执行中自动续期"
     )
     workflow_kept_days: int = _setting(90, _count, "流程结束后保留经过和数据的天数；名称一直保留")
+    # arrears
+    arrears_approval_above: int = _setting(
+        100, _count, "催收批次的发送对象超过这个数，须由制单人以外的人审批"
+    )
+    letter_approvers: tuple[str, ...] = _setting(
+        (), _names, "可以审批停电通知书的负责人姓名，用逗号隔开；空 = 谁也不能审批"
+    )
     # text messages and mail, when WeChat does not reach someone
     sms_access_key_id: str = _setting("", _text, "短信 AccessKey ID；空 = 不发短信")
     sms_access_key_secret: str = _setting("", _text, "短信 AccessKey Secret", secret=True)

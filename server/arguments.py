@@ -13,6 +13,10 @@ from server import (
     operation_commands,
     process_commands,
 )
+from server.arrears_arguments import add_arrears
+from server.binding_arguments import add_binding
+from server.letter_arguments import add_letter
+from server.source_arguments import add_source
 from server.workflow_arguments import add_workflow
 
 
@@ -25,7 +29,11 @@ def build_parser() -> argparse.ArgumentParser:
     _contacts(commands)
     _operations(commands)
     _account(commands)
+    add_arrears(commands)
+    add_binding(commands)
+    add_letter(commands)
     add_workflow(commands)
+    add_source(commands)
     return parser
 
 

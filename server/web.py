@@ -27,7 +27,16 @@ from server.channel_receipts import apply_sms_receipts
 from server.health import is_alive, readiness
 from server.metrics import metrics_text
 from server.receipts import receipts_blueprint
-from wechat_handlers import accounts, callbacks, links, oauth, preferences
+from wechat_handlers import (
+    accounts,
+    arrears_bills,
+    arrears_bindings,
+    arrears_pages,
+    callbacks,
+    links,
+    oauth,
+    preferences,
+)
 from wechat_handlers.callbacks import CallbackDoor, build_gate
 from wechat_handlers.gate import MAX_BODY
 from wechat_handlers.pages import guard_pages
@@ -87,6 +96,8 @@ def _add_edge(app: Flask, house: House, csrf: CSRFProtect) -> None:
     app.register_blueprint(oauth.blueprint)
     app.register_blueprint(accounts.blueprint)
     app.register_blueprint(preferences.blueprint)
+    for pages in (arrears_pages, arrears_bills, arrears_bindings):
+        app.register_blueprint(pages.blueprint)
 
 
 def _add_operations(app: Flask, house: House) -> None:

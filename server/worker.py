@@ -15,13 +15,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gongdian.accounts.binding_requests import expire_requests
 from gongdian.alarms import raise_alarm, tell_alarms
+from gongdian.arrears.balance_reminders import seed_thresholds
+from gongdian.arrears.closing import Closer
+from gongdian.arrears.rules import seed_rules
+from gongdian.arrears.worklist import escalate_items
 from gongdian.audit import seal_audit
 from gongdian.errors import ConflictError, GongdianError
 from gongdian.inbox.service import prune_callbacks
 from gongdian.outbox.intents import perform_intents
 from gongdian.outbox.queries import oldest_due
 from gongdian.outbox.sweeping import sweep
+from gongdian.sources.freshness import check_freshness
 from gongdian.wiring import House, build_delivery
 from server.health import LATE_AFTER_S
 from server.metrics import count_attempt
@@ -30,6 +36,7 @@ from wechat_handlers.processing import handle_stored
 from wechat_handlers.rules import build_router
 from workflows.engine.executions import prune
 from workflows.engine.worker import EngineWorker, WorkerParts, WorkerSettings
+from workflows.intents import workflow_performers
 from workflows.shipped import publish_shipped
 from workflows.tasks import HouseTasks
 
@@ -64,6 +71,11 @@ class Worker:
         self._spool = spool_of(house)
         self._sealed_head = b""
         self._has_published = False
+        self._performers = {
+            **house.performers(),
+            **workflow_performers(house.database, house.clock),
+        }
+        self._closer = Closer(house.database, house.clock.now)
         chores = (
             *(
                 Chore(f"send_{line.policy.channel}", relay.step, wake_s)
@@ -78,6 +90,10 @@ class Worker:
             Chore("prune", self._prune, 3600.0),
             Chore("workflow_files", self._publish_workflows, 1.0),
             Chore("prune_workflows", self._prune_workflows, 3600.0),
+            Chore("close_campaigns", self._closer.step, 1.0),
+            Chore("worklist", self._escalate, 60.0),
+            Chore("bindings", self._expire_bindings, 30.0),
+            Chore("freshness", self._check_freshness, 30.0),
         )
         self._threads = [
             threading.Thread(target=self._repeat, args=(chore,), name=chore.name)
@@ -125,7 +141,7 @@ class Worker:
 
     def _perform_intents(self) -> bool:
         house = self._house
-        return perform_intents(house.database, house.performers(), house.clock.now()) > 0
+        return perform_intents(house.database, self._performers, house.clock.now()) > 0
 
     def _drain_spool(self) -> bool:
         return self._spool.drain(self._house.database) > 0
@@ -176,9 +192,41 @@ class Worker:
         # Once a process: workers of two releases side by side must not take turns.
         if not self._has_published:
             house = self._house
+            self._seed_rules()
             for machine, number in publish_shipped(house.database, house.clock).items():
                 log.info("workflow_ready", extra={"machine": machine, "version": number})
             self._has_published = True
+        return False
+
+    def _seed_rules(self) -> None:
+        """The rules that the house brings, where nobody has put any in force yet."""
+        house, now = self._house, self._house.clock.now()
+        try:
+            seeded = house.database.run(
+                lambda session: [
+                    *seed_rules(session, "worker", now),
+                    *seed_thresholds(session, "worker", now),
+                ]
+            )
+        except ConflictError:  # another worker starts at the same time with the same files
+            return
+        if seeded:
+            log.info("rules_seeded", extra={"tables": seeded})
+
+    def _escalate(self) -> bool:
+        house = self._house
+        now = house.clock.now()
+        return house.database.run(lambda session: escalate_items(session, now)) > 0
+
+    def _expire_bindings(self) -> bool:
+        house = self._house
+        now = house.clock.now()
+        return house.database.run(lambda session: expire_requests(session, now)) > 0
+
+    def _check_freshness(self) -> bool:
+        house = self._house
+        now = house.clock.now()
+        house.database.run(lambda session: check_freshness(session, house.account, now))
         return False
 
     def _prune_workflows(self) -> bool:

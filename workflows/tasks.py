@@ -22,6 +22,13 @@ TASKS_FUNCTION = "gongdian-tasks"
 Step = Callable[[House, Mapping[str, Any], TaskCall], Any]
 
 TASKS: Mapping[str, str] = {
+    "arrears.prepare": "workflows.arrears:prepare",
+    "arrears.await_approval": "workflows.arrears:await_approval",
+    "arrears.run": "workflows.arrears:run",
+    "arrears.await_deliveries": "workflows.arrears:await_deliveries",
+    "arrears.summarise": "workflows.arrears:summarise",
+    "arrears.expire": "workflows.arrears:expire",
+    "arrears.fail": "workflows.arrears:fail",
     "selfcheck.clock": "workflows.selfcheck:read_clock",
     "selfcheck.database": "workflows.selfcheck:count_messages",
     "selfcheck.once": "workflows.selfcheck:fail_once",

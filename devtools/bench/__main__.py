@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from devtools.bench import callbacks, drain, gate, phones, send, workflows
+from devtools.bench import callbacks, campaign, drain, gate, imports, phones, send, workflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ def _workflows(is_short: bool) -> Iterator[Figure]:
         yield Figure(**asdict(row))
 
 
+def _campaign(is_short: bool) -> Iterator[Figure]:
+    for row in campaign.run(is_short=is_short):
+        yield Figure(**asdict(row))
+
+
+def _imports(is_short: bool) -> Iterator[Figure]:
+    for row in imports.run(is_short=is_short):
+        yield Figure(**asdict(row))
+
+
 _PARTS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "gate": lambda is_short: _gate(_seconds(is_short)),
     "send": lambda is_short: _send(_seconds(is_short)),
@@ -86,6 +96,8 @@ _PARTS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "drain": lambda is_short: _drain(2_000 if is_short else 20_000),
     "phones": lambda is_short: _phones(3 if is_short else 5),
     "workflows": _workflows,
+    "imports": _imports,
+    "campaign": _campaign,
 }
 
 

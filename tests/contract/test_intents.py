@@ -36,7 +36,13 @@ class Performed:
             raise failure
 
 
-def add(database: Database, now: datetime, *texts: str, kind: str = "wechat_text") -> None:
+def add(
+    database: Database,
+    now: datetime,
+    *texts: str,
+    kind: str = "wechat_text",
+    life: timedelta = timedelta(hours=1),
+) -> None:
     for text in texts or ("hello",):
         payload = {"openid": "o1", "text": text}
         database.run(
@@ -46,7 +52,7 @@ def add(database: Database, now: datetime, *texts: str, kind: str = "wechat_text
                 kind,
                 payload,  # noqa: B023
                 now,
-                expires_at=now + timedelta(hours=1),
+                expires_at=now + life,
             )
         )
 
@@ -186,3 +192,97 @@ def test_what_an_intent_carries_is_encrypted(database: Database, clock: MovableC
         raw = connection.exec_driver_sql("SELECT payload FROM intents").scalar_one()
         assert b"substation" not in bytes(raw)
         assert connection.execute(select(intents.c.payload)).scalar_one()["openid"] == "o1"
+
+
+class Killed(BaseException):
+    """The worker goes down."""
+
+
+def test_what_is_idempotent_comes_back_when_its_worker_is_gone(
+    database: Database, clock: MovableClock
+) -> None:
+    start = Performed(Killed())  # type: ignore[arg-type]
+    add(database, clock.now(), kind="workflow_start")
+    with pytest.raises(Killed):
+        perform_intents(database, {"workflow_start": start}, clock.now())
+    assert perform_intents(database, {"workflow_start": start}, clock.now()) == 0
+    clock.move(timedelta(seconds=61))
+    assert perform_intents(database, {"workflow_start": start}, clock.now()) == 1
+    assert (counts(database), len(start.texts)) == ({"done": 1}, 2)
+
+
+def test_what_kills_every_worker_is_given_up(database: Database, clock: MovableClock) -> None:
+    start = Performed(*[Killed()] * 99)  # type: ignore[arg-type]
+    add(database, clock.now(), kind="workflow_token")
+    for _ in range(6):
+        with pytest.raises(Killed):
+            perform_intents(database, {"workflow_token": start}, clock.now())
+        clock.move(timedelta(seconds=61))
+    assert perform_intents(database, {"workflow_token": start}, clock.now()) == 0
+    assert counts(database) == {"unknown": 1}
+
+
+def test_the_token_of_a_workflow_is_kept_while_its_engine_is_away(
+    database: Database, clock: MovableClock
+) -> None:
+    finish = Performed(*[UpstreamError("down")] * 30)
+    add(database, clock.now(), kind="workflow_token", life=timedelta(days=1))
+    for tries in range(1, 31):
+        assert perform_intents(database, {"workflow_token": finish}, clock.now()) == 1
+        assert alarms(database) == (["intent_failed_workflow_token"] if tries >= 6 else [])
+        clock.move(timedelta(minutes=10))
+    assert counts(database) == {"pending": 1}
+    perform_intents(database, {"workflow_token": finish}, clock.now())
+    assert counts(database) == {"done": 1}
+
+
+def test_a_worker_that_goes_down_in_a_long_outage_loses_no_token(
+    database: Database, clock: MovableClock
+) -> None:
+    finish = Performed(*[UpstreamError("down")] * 9, Killed())  # type: ignore[arg-type]
+    add(database, clock.now(), kind="workflow_token", life=timedelta(days=1))
+    for _ in range(9):
+        perform_intents(database, {"workflow_token": finish}, clock.now())
+        clock.move(timedelta(minutes=10))
+    with pytest.raises(Killed):
+        perform_intents(database, {"workflow_token": finish}, clock.now())
+    clock.move(timedelta(seconds=61))
+    assert perform_intents(database, {"workflow_token": finish}, clock.now()) == 1
+    assert counts(database) == {"done": 1}
+
+
+def test_a_token_is_not_kept_beyond_its_life(database: Database, clock: MovableClock) -> None:
+    finish = Performed(*[UpstreamError("down")] * 99)
+    add(database, clock.now(), kind="workflow_token", life=timedelta(hours=2))
+    while perform_intents(database, {"workflow_token": finish}, clock.now()):
+        clock.move(timedelta(minutes=10))
+    assert counts(database) == {"expired": 1}
+    assert len(finish.texts) == 12
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknownError("timeout"), ValueError("a bug")])
+def test_what_is_idempotent_is_tried_again_after_a_doubtful_end(
+    database: Database, clock: MovableClock, failure: Exception
+) -> None:
+    start = Performed(failure)
+    add(database, clock.now(), kind="workflow_start")
+    perform_intents(database, {"workflow_start": start}, clock.now())
+    assert counts(database) == {"pending": 1}
+    perform_intents(database, {"workflow_start": start}, clock.move(timedelta(seconds=5)))
+    assert counts(database) == {"done": 1}
+
+
+def test_a_worker_that_comes_back_late_does_not_end_what_another_has_taken(
+    database: Database, clock: MovableClock
+) -> None:
+    now = clock.now()
+    add(database, now, kind="workflow_start")
+    late = database.run(lambda s: module._claim(s, now))
+    assert late is not None
+    clock.move(timedelta(seconds=61))
+    again = database.run(lambda s: module._claim(s, clock.now()))
+    assert again is not None
+    assert again.fence == late.fence + 1
+    end = module._End(module.FAILED, "too late")
+    database.run(lambda s: module._settle(s, late, end, clock.now()))
+    assert counts(database) == {"claimed": 1}
