@@ -14,10 +14,9 @@ from gongdian.accounts.service import (
     current_decision,
     decide_consent,
     follow,
-    leave,
     meet_contact,
-    withdraw_consent,
 )
+from gongdian.arrears.leavers import leave_account, leave_notices
 from gongdian.db import Session
 from gongdian.errors import ConflictError, InputError, NotFoundError
 from gongdian.outbox.answers import mark_answered, mark_opened
@@ -46,7 +45,7 @@ def _followed(handling: Handling) -> Reply:
 
 
 def _left(handling: Handling) -> None:
-    leave(handling.session, handling.house.account, handling.openid, handling.now)
+    leave_account(handling.session, handling.house.account, handling.openid, handling.now)
 
 
 def _asked_to_bind(handling: Handling) -> Reply:
@@ -60,7 +59,7 @@ def _asked_to_bind(handling: Handling) -> Reply:
 def _asked_to_unbind(handling: Handling) -> Reply:
     contact = _known(handling)
     source = f"text:{handling.dedupe.hex()[:16]}"
-    if withdraw_consent(handling.session, contact, source, handling.now):
+    if leave_notices(handling.session, contact, source, handling.now):
         return TextReply("已解除绑定，今后不再向这个微信发送用电服务通知。回复“绑定”可重新开通。")
     return TextReply("这个微信目前没有绑定。回复“绑定”可开通用电服务通知。")
 
@@ -79,7 +78,7 @@ def rules() -> list[Rule[Handler]]:
         Rule("left", Handler(_left), "inline", event="unsubscribe"),
         Rule("revoked", Handler(_left), "inline", event="user_authorization_revoke"),
         Rule("cancelled", Handler(_left), "inline", event="user_authorization_cancellation"),
-        Rule("bind", bind, "inline", msg_type="text", text_pattern="绑定|绑定户号"),
+        Rule("bind", bind, "inline", msg_type="text", text_pattern="绑定"),
         Rule("bind_menu", bind, "inline", event="click", key="BIND"),
         Rule("unbind_menu", unbind, "inline", event="click", key="UNBIND"),
         Rule("unbind", unbind, "inline", msg_type="text", text_pattern="解绑|解除绑定"),

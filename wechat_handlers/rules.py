@@ -8,7 +8,7 @@ from gongdian.db import Session
 from gongdian.outbox.model import ReceiptArrived
 from gongdian.outbox.receipts import apply_receipts
 from gongdian.wiring import House
-from wechat_handlers import accounts, preferences, subscriptions
+from wechat_handlers import accounts, arrears, preferences, subscriptions
 from wechat_handlers.events import TemplateSendFinishedEvent
 from wechat_handlers.handling import Handler, Handling
 from wechat_handlers.replies import Reply, TextReply
@@ -18,7 +18,7 @@ from wechat_handlers.wire import Message
 
 def build_router() -> Router[Handler]:
     """The router over all rules; ConfigError when two rules ask for the same."""
-    flows = [*accounts.rules(), *preferences.rules(), *subscriptions.rules()]
+    flows = [*accounts.rules(), *arrears.rules(), *preferences.rules(), *subscriptions.rules()]
     return Router([*flows, _RECEIPTS, _HELP, _HELP_MENU])
 
 
@@ -40,7 +40,8 @@ def _receipts(house: House, session: Session, pairs: Sequence[tuple[bytes, Messa
 def _help(handling: Handling) -> Reply:
     settings = handling.house.settings
     return TextReply(
-        "您好，回复“绑定”可开通用电服务通知，回复“解绑”可停止接收，"
+        "您好，回复“电费”可查询电费，回复“绑定户号”可绑定家里或单位的户号，"
+        "回复“绑定”可开通用电服务通知，回复“解绑”可停止接收，"
         "回复“接收方式”可调整微信收不到时怎么通知您。\n"
         f"用电故障或其他问题请拨打{settings.service_phone}，24小时有人接听。"
     )

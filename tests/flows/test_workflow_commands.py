@@ -194,7 +194,8 @@ def test_a_person_answers_by_token_and_a_failure_is_redriven(place: Place) -> No
     actions = {row.action for row in rows}
     for verb in ("published", "started", "answered", "renewed", "redriven", "viewed"):
         assert f"workflow:execution:{verb}" in actions
-    assert {row.subject for row in rows} == {"visit", "visit:v1"}
+    ours = {row.subject for row in rows if row.action.startswith("workflow:")}
+    assert ours == {"visit", "visit:v1"}
 
 
 def test_an_execution_is_started_once_and_stopped(place: Place) -> None:

@@ -19,7 +19,7 @@ from devtools.wechat_sandbox.inspector import describe, replay
 from devtools.wechat_sandbox.outward_http import Answer, OutwardHttp
 from devtools.wechat_sandbox.page_server import FOLDER
 from devtools.wechat_sandbox.refusals import ActionError
-from devtools.wechat_sandbox.scenarios import ScenarioError, play
+from devtools.wechat_sandbox.scenarios import Player, ScenarioError, Step, play
 from devtools.wechat_sandbox.web_frames import without_frame_rule
 from tests.flows.wechat_sandbox.client import Api
 from tests.flows.wechat_sandbox.receiver import Receiver
@@ -267,6 +267,37 @@ def test_scenario_is_read_played_and_reported(api: Api, receiver: Receiver, tmp_
     (tmp_path / "b.json").write_text('{"name": "坏", "steps": [{"do": "fly"}]}', "utf-8")
     with pytest.raises(ValueError, match="fly"):
         api.sandbox.scenarios.listed()
+
+
+def test_scenario_may_use_step_words_of_the_application(api: Api, tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def read_meter(player: Player, step: Step) -> str:
+        done.append(step["meter"])
+        if step["meter"] == "M2":
+            raise ScenarioError("the meter does not answer")
+        return f"{player.phone(step).openid} read {step['meter']}"
+
+    def follow_otherwise(player: Player, step: Step) -> str:
+        raise AssertionError("the sandbox's own words stay")
+
+    steps = [
+        {"do": "follow", "phone": "李女士"},
+        {"do": "read_meter", "phone": "李女士", "meter": "M1"},
+        {"do": "read_meter", "phone": "李女士", "meter": "M2"},
+    ]
+    path = tmp_path / "meter.json"
+    path.write_text(json.dumps({"name": "抄表", "steps": steps}), encoding="utf-8")
+    desk = api.sandbox.scenarios
+    desk.folders.append(tmp_path)
+    with pytest.raises(ValueError, match="no such step: read_meter"):
+        desk.listed()
+    desk.extra_steps.update(read_meter=read_meter, follow=follow_otherwise)
+    report = api.post("/sandbox/scenarios/run", {"name": "抄表"})
+    assert done == ["M1", "M2"]
+    assert report["state"] == "failed"
+    assert report["problem"] == "第 3 步（read_meter）：the meter does not answer"
+    assert report["steps"][1]["text"].endswith("read M1")
 
 
 def test_every_scenario_that_comes_with_the_sandbox_can_be_played(
