@@ -5,7 +5,7 @@ Made by ``phone``; keeps one cookie jar per phone, as host names, without ports,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +24,10 @@ USER_AGENT = (
 )
 
 
+# A name with several values is a list, as ticked boxes of one name are sent.
+Form = Mapping[str, str | Sequence[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What the browser shows in the end; ``hops`` are the addresses on the way."""
@@ -37,20 +41,34 @@ class Page:
     @property
     def hidden_fields(self) -> dict[str, str]:
         """The hidden inputs of the page (a form token, for instance)."""
-        reader = _HiddenInputs()
+        return self._inputs().hidden
+
+    @property
+    def ticked_fields(self) -> dict[str, list[str]]:
+        """The boxes that are ticked when the page opens."""
+        return self._inputs().ticked
+
+    def _inputs(self) -> _Inputs:
+        reader = _Inputs()
         reader.feed(self.body)
-        return reader.values
+        return reader
 
 
-class _HiddenInputs(HTMLParser):
+class _Inputs(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.values: dict[str, str] = {}
+        self.hidden: dict[str, str] = {}
+        self.ticked: dict[str, list[str]] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag == "input" and given.get("type") == "hidden" and given.get("name"):
-            self.values[str(given["name"])] = given.get("value") or ""
+        name, value = str(given.get("name") or ""), given.get("value")
+        if tag != "input" or not name:
+            return
+        if given.get("type") == "hidden":
+            self.hidden[name] = value or ""
+        elif given.get("type") == "checkbox" and "checked" in given:
+            self.ticked.setdefault(name, []).append("on" if value is None else value)
 
 
 class Browser:
@@ -65,13 +83,15 @@ class Browser:
         # host name -> (cookie name, path) -> value
         self._jar: dict[str, dict[tuple[str, str], str]] = {}
 
-    def visit(self, url: str, form: dict[str, str] | None = None) -> Page:
+    def visit(self, url: str, form: Form | None = None) -> Page:
         """Open an address, or post a form to it; returns the last page of the way.
 
         Raises OSError when a server cannot be reached.
         """
         client, hops, last = OutwardHttp(), [], ""
-        method, body = ("GET", None) if form is None else ("POST", urlencode(form).encode())
+        method, body = "GET", None
+        if form is not None:
+            method, body = "POST", urlencode(form, doseq=True).encode()
         try:
             for _ in range(MAX_HOPS):
                 hops.append(url)

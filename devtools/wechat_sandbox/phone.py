@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devtools.wechat_sandbox import events
-from devtools.wechat_sandbox.browser import Page
+from devtools.wechat_sandbox.browser import Form, Page
 from devtools.wechat_sandbox.courier import Delivery
 from devtools.wechat_sandbox.envelopes import Fields
 from devtools.wechat_sandbox.phone_actions import AccountActions
@@ -212,7 +212,7 @@ class Phone(AccountActions):
         """Tap a link: follows redirects, through the web login too."""
         return self._sandbox.browser(self.openid).visit(url)
 
-    def submit(self, url: str, form: dict[str, str]) -> Page:
+    def submit(self, url: str, form: Form) -> Page:
         """Send a page's form."""
         return self._sandbox.browser(self.openid).visit(url, form)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ class ScenarioError(Exception):
     """A step that cannot be done or did not come true; the argument says which and why."""
 
 
+# Does one step and says what was done, in Chinese; ScenarioError when it did not come true.
+DoStep = Callable[["Player", Step], str]
+
+
 class ScenarioDesk:
     """The scenarios of all folders; plays one at a time."""
 
@@ -40,11 +44,18 @@ class ScenarioDesk:
         self._playing = threading.Lock()
         self._progress: dict[str, Any] = {}
         self.folders = [FOLDER]
+        # Step words of an application's own scenarios; they may not overrule those of STEPS.
+        self.extra_steps: dict[str, DoStep] = {}
+
+    @property
+    def steps(self) -> dict[str, DoStep]:
+        """Every step word that a scenario may use, and what it does."""
+        return {**self.extra_steps, **STEPS}
 
     def listed(self) -> list[dict[str, Any]]:
         """All scenarios, by file name within each folder; raises ValueError for a broken file."""
         paths = [path for folder in self.folders for path in sorted(folder.glob("*.json"))]
-        return [read_scenario(path) for path in paths]
+        return [read_scenario(path, self.steps) for path in paths]
 
     def progress(self) -> dict[str, Any]:
         """The scenario that is or was last played, and how far it came."""
@@ -88,10 +99,10 @@ class ScenarioDesk:
             self._playing.release()
 
 
-def read_scenario(path: Path) -> dict[str, Any]:
+def read_scenario(path: Path, known: Mapping[str, DoStep] | None = None) -> dict[str, Any]:
     """One file: ``{"name", "about", "steps": [{"do": ...}]}``; raises ValueError."""
     scenario = json.loads(path.read_text(encoding="utf-8"))
-    unknown = {step.get("do") for step in scenario["steps"]} - set(STEPS)
+    unknown = {step.get("do") for step in scenario["steps"]} - set(known or STEPS)
     if unknown:
         raise ValueError(f"{path.name}: no such step: {', '.join(map(str, unknown))}")
     return {
@@ -105,10 +116,10 @@ def play(
     sandbox: Sandbox, scenario: dict[str, Any], tell: Callable[[str], None] = lambda text: None
 ) -> None:
     """Play all steps; ``tell`` hears each one when it is done. Raises ScenarioError."""
-    player = Player(sandbox)
+    player, steps = Player(sandbox), sandbox.scenarios.steps
     for number, step in enumerate(scenario["steps"], start=1):
         try:
-            text = STEPS[step["do"]](player, step)
+            text = steps[step["do"]](player, step)
         except (ActionError, ScenarioError, ValueError, TypeError, KeyError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise ScenarioError(f"第 {number} 步（{step['do']}）：{reason}") from error
@@ -190,7 +201,8 @@ def _open(player: Player, step: Step) -> str:
 def _submit(player: Player, step: Step) -> str:
     phone = player.phone(step)
     page = player.pages[phone.openid]
-    done = phone.submit(page.url, {**page.hidden_fields, **step.get("form", {})})
+    fields = {**page.hidden_fields, **page.ticked_fields, **step.get("form", {})}
+    done = phone.submit(page.url, fields)
     player.pages[phone.openid] = done
     _must(done.status == step.get("status", 200), f"提交后返回 {done.status}")
     _must(step.get("shows", "") in done.body, f"页面上没有“{step.get('shows')}”")
@@ -274,7 +286,7 @@ def _card(phone: Phone, title: str) -> dict[str, Any]:
     return cards[-1]
 
 
-STEPS: dict[str, Callable[[Player, Step], str]] = {
+STEPS: dict[str, DoStep] = {
     "follow": _follow,
     "unfollow": _unfollow,
     "say": _say,

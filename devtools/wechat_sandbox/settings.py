@@ -67,6 +67,7 @@ class SandboxSettings:
     sms_number_daily_quota: int = 50  # of one template to one number
     sms_daily_quota: int = 0
     sms_balance_is_empty: bool = False
+    sms_elsewhere: str = "MOBILE_NOT_ON_SERVICE"  # the report for a number on no phone here
     sms_report_url: str = ""
     sms_report_delay_s: float = 0.2
 

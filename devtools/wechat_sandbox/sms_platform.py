@@ -163,7 +163,7 @@ class SmsDesk:
             "sms_size": str(max(1, -(-len(text) // 67) if len(text) > 70 else 1)),
         }
         phone = self._phones.by_number(number)
-        code = "DELIVERED" if phone is not None else "MOBILE_NOT_ON_SERVICE"
+        code = "DELIVERED" if phone is not None else settings.sms_elsewhere
         code = self._reporter.chosen_code(code)
         if phone is not None and code == "DELIVERED":
             shown = {**entry, "template_code": params.get("TemplateCode", "")}

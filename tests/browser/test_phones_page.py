@@ -58,7 +58,8 @@ def test_people_follow_bind_and_answer_inside_their_own_frames(
     for phone in (first, second):
         phone.follow()
         expect(phone.root.locator(".notice")).to_have_text("已关注该公众号")
-        phone.root.get_by_role("button", name="绑定微信").click()
+        phone.root.get_by_role("button", name="更多服务").click()
+        phone.root.get_by_role("menuitem", name="绑定微信").click()
         expect(phone.cards).to_have_count(1)
     for phone in (first, second):
         phone.cards.get_by_role("button", name="查看详情").click()
