@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -120,17 +121,24 @@ def chromium_path() -> str:
     return CHROMIUM
 
 
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty migrated SQLite file: each test that wants one copies it."""
+    path = tmp_path_factory.mktemp("migrated") / "empty.db"
+    database = Database(f"sqlite:///{path}")
+    upgrade_database(database)
+    database.close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path) -> str:
     """The URL of an empty migrated database, once SQLite and once MariaDB."""
     if request.param == "mariadb":
         url: str = request.getfixturevalue("empty_mariadb_url")
         return url
-    url = f"sqlite:///{tmp_path / 'test.db'}"
-    database = Database(url)
-    upgrade_database(database)
-    database.close()
-    return url
+    shutil.copy(empty_sqlite, tmp_path / "test.db")
+    return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture
@@ -142,13 +150,15 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def start_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+def start_stage(tmp_path: Path, empty_sqlite: Path) -> Iterator[Callable[..., Stage]]:
     """Starts whole installations (see devtools.demo.stage.running_stage); stops them at the end."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Stage:
             options.setdefault("clock", MovableClock(MORNING))
             folder = tmp_path / f"stage-{secrets.token_hex(3)}"
+            folder.mkdir()
+            shutil.copy(empty_sqlite, folder / "gongdian.db")
             return stack.enter_context(running_stage(folder, **options))
 
         yield start

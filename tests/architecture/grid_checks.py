@@ -15,6 +15,7 @@ OWN_FILES: dict[str, set[str]] = {
     "workflows": {
         "__init__.py",
         "engine",
+        "intents.py",
         "selfcheck.asl.json",
         "selfcheck.py",
         "shipped.py",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devtools import settings_table
+from server.arguments import build_parser
 from tests.architecture import room_checks
 from tests.architecture.tree import PROJECT, plant
 
@@ -111,9 +112,18 @@ def test_commands_that_do_not_exist_are_found_in_documents(tmp_path: Path):
 
 
 @pytest.mark.parametrize("words", sorted(room_checks.server_commands(PROJECT)))
-def test_every_server_command_in_the_documents_explains_itself(words: tuple[str, ...]):
+def test_every_server_command_in_the_documents_explains_itself(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args([*words, "--help"])
+    assert ended.value.code == 0
+    assert "usage: " in capsys.readouterr().out
+
+
+def test_the_program_itself_explains_its_commands():
     answer = subprocess.run(
-        [sys.executable, "-m", "server", *words, "--help"],
+        [sys.executable, "-m", "server", "--help"],
         cwd=PROJECT,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
